@@ -1,0 +1,1 @@
+../common.d/monitor_ds.sh
