@@ -157,6 +157,8 @@ func (s *session) upstream() {
 // targetError is a failure of the VNC server's side, met while serving the client's.
 type targetError struct{ error }
 
+func (e targetError) Unwrap() error { return e.error }
+
 // forward copies one message to the target, a buffer at a time whatever the
 // message's length.
 func (s *session) forward(r io.Reader) error {
@@ -240,6 +242,8 @@ func (s *session) downstream() {
 
 // clientError is a failure of the browser's side, met while serving the target's.
 type clientError struct{ error }
+
+func (e clientError) Unwrap() error { return e.error }
 
 // sendBinary reads once from the target, right into the frame that is sent.
 func (s *session) sendBinary() error {
@@ -368,9 +372,12 @@ func readWaiter(conn net.Conn) func() error {
 
 // describe shortens an error for a close frame: what happened, without the addresses.
 func describe(err error) string {
-	var errno syscall.Errno
+	var (
+		errno syscall.Errno
+		ne    net.Error
+	)
 	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	case errors.As(err, &ne) && ne.Timeout():
 		return "timed out"
 	case errors.As(err, &errno):
 		return errno.Error()
