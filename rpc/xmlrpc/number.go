@@ -1,0 +1,195 @@
+package xmlrpc
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+)
+
+// integer reads the content of an integer element; ok is false if the number
+// does not fit in 64 bits.
+func integer(text, element string) (n int64, ok bool, err error) {
+	if text == "" {
+		return 0, false, fmt.Errorf("<%s> XML element content is empty", element)
+	}
+	if isSpace(text[0]) {
+		return 0, false, fmt.Errorf("<%s> content '%s' starts with white space", element, text)
+	}
+	end := 0
+	if text[0] == '-' || text[0] == '+' {
+		end++
+	}
+	digits := end
+	for end < len(text) && text[end] >= '0' && text[end] <= '9' {
+		end++
+	}
+	junk := text[end:]
+	if end == digits {
+		junk = text
+	}
+	n, perr := strconv.ParseInt(text[:end], 10, 64)
+	if junk == "" && perr != nil || errors.Is(perr, strconv.ErrRange) {
+		return 0, false, nil
+	}
+	if junk != "" {
+		return 0, false, fmt.Errorf("<%s> value '%s' contains non-numerical junk: '%s'", element, text, junk)
+	}
+	return n, true, nil
+}
+
+func beyondRange(element, text string, low, high int64) error {
+	return fmt.Errorf("<%s> XML element value '%s' represents a number beyond the range that XML-RPC allows (%d - %d)", element, text, low, high)
+}
+
+func parseInt(text string) (Value, error) {
+	n, ok, err := integer(text, "int")
+	switch {
+	case err != nil:
+		return Value{}, err
+	case !ok:
+		return Value{}, beyondRange("int", text, math.MinInt32, math.MaxInt32)
+	case n > math.MaxInt32:
+		return Value{}, fmt.Errorf("<int> value %d is above the range allowed by XML-RPC (maximum is %d)", n, math.MaxInt32)
+	case n < math.MinInt32:
+		return Value{}, fmt.Errorf("<int> value %d is below the range allowed by XML-RPC (minimum is %d)", n, math.MinInt32)
+	}
+	return Int(int(n)), nil
+}
+
+func parseI8(text string) (Value, error) {
+	n, ok, err := integer(text, "i8")
+	switch {
+	case err != nil:
+		return Value{}, err
+	case !ok:
+		return Value{}, beyondRange("i8", text, math.MinInt64, math.MaxInt64)
+	}
+	return I8(n), nil
+}
+
+func parseBool(text string) (Value, error) {
+	if text != "0" && text != "1" {
+		return Value{}, fmt.Errorf("<boolean> XML element content must be either '0' or '1' according to XML-RPC.  This one has '%s'", text)
+	}
+	return Bool(text == "1"), nil
+}
+
+// parseDouble accepts decimal numbers, with exponent, after white space. Unlike
+// 4.6 it refuses infinities and NaN, on which 4.6 crashes or loses the value.
+func parseDouble(text string) (Value, error) {
+	number := strings.TrimLeft(text, " \t\n\r")
+	if strings.Trim(number, "+-.0123456789eE") == "" {
+		f, err := strconv.ParseFloat(number, 64)
+		if err == nil {
+			return Double(f), nil
+		}
+	}
+	bad := func(detail string) (Value, error) {
+		return Value{}, fmt.Errorf("<double> element value '%s' is not a valid floating point number.  %s", text, detail)
+	}
+	end := 0
+	if end < len(number) && (number[end] == '-' || number[end] == '+') {
+		end++
+	}
+	digits, point := 0, false
+	for ; end < len(number); end++ {
+		switch c := number[end]; {
+		case c >= '0' && c <= '9':
+			digits++
+		case c == '.' && !point:
+			point = true
+		default:
+			return bad("Garbage (not sign, digit, or period) starting at '" + number[end:] + "'")
+		}
+	}
+	if digits == 0 {
+		return bad("No digits")
+	}
+	return bad("Out of range")
+}
+
+// appendDouble writes f with up to 16 significant digits and no exponent, which
+// XML-RPC does not have.
+func appendDouble(dst []byte, f float64) []byte {
+	if f == 0 || math.IsNaN(f) || math.IsInf(f, 0) {
+		return append(dst, '0')
+	}
+	var buf [32]byte
+	rounded, err := strconv.ParseFloat(string(strconv.AppendFloat(buf[:0], f, 'g', 16, 64)), 64)
+	if err != nil {
+		rounded = f // rounding up the largest numbers leaves the range
+	}
+	return strconv.AppendFloat(dst, rounded, 'f', -1, 64)
+}
+
+// parseDateTime accepts YYYYMMDDTHH:MM:SS and YYYY-MM-DDTHH:MM:SS, with a
+// fraction of up to six digits and a 'Z', and keeps the first form.
+func parseDateTime(text string) (Value, error) {
+	unknown := fmt.Errorf("value '%s' is not of any form we recognize for a <dateTime.iso8601> element", text)
+	pattern := "00000000T00:00:00"
+	if strings.Contains(text, "-") {
+		pattern = "0000-00-00T00:00:00"
+	}
+	if len(text) < len(pattern) {
+		return Value{}, unknown
+	}
+	stamp, rest := text[:len(pattern)], strings.TrimSuffix(text[len(pattern):], "Z")
+	for i := range len(pattern) {
+		digit := stamp[i] >= '0' && stamp[i] <= '9'
+		if pattern[i] == '0' && !digit || pattern[i] != '0' && stamp[i] != pattern[i] {
+			return Value{}, unknown
+		}
+	}
+	micros := ""
+	if rest != "" {
+		micros = rest[1:]
+		if rest[0] != '.' || micros == "" || len(micros) > 6 || strings.Trim(micros, "0123456789") != "" {
+			return Value{}, unknown
+		}
+		micros = "." + micros + strings.Repeat("0", 6-len(micros))
+	}
+	stamp = strings.ReplaceAll(stamp, "-", "")
+	for _, f := range []struct {
+		name      string
+		at        int
+		low, high int
+	}{
+		{"Month of year", 4, 1, 12},
+		{"Day of month", 6, 1, 31},
+		{"Hour of day", 9, 0, 23},
+		{"Minute of hour", 12, 0, 59},
+		{"Second of minute", 15, 0, 59},
+	} {
+		n := int(stamp[f.at]-'0')*10 + int(stamp[f.at+1]-'0')
+		if n < f.low || n > f.high {
+			return Value{}, fmt.Errorf("%s value %d is not in the range %d-%d", f.name, n, f.low, f.high)
+		}
+	}
+	return DateTime(stamp + micros), nil
+}
+
+// parseBase64 skips whatever is not Base64, as 4.6 does.
+func parseBase64(text []byte) (Value, error) {
+	clean := make([]byte, 0, len(text)+2)
+	pad := 0
+	for _, c := range text {
+		switch {
+		case c == '=':
+			pad++
+			clean = append(clean, 'A')
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '+', c == '/':
+			clean = append(clean, c)
+		}
+	}
+	if len(clean)%4 != 0 {
+		return Value{}, errors.New("Incorrect Base64 padding")
+	}
+	out, err := base64.StdEncoding.AppendDecode(nil, clean)
+	if err != nil || pad > len(out) {
+		return Value{}, errors.New("Malformed Base64 data")
+	}
+	return Base64(out[:len(out)-pad]), nil
+}
