@@ -85,7 +85,7 @@ func skipSubset(data []byte, i int) (int, error) {
 		case bytes.HasPrefix(data[i:], []byte("<!-")):
 			i, err = scanComment(data, i)
 		case bytes.HasPrefix(data[i:], []byte("<!")):
-			i, err = skipDeclaration(data, i+2)
+			i, err = skipDeclaration(data, i)
 		default:
 			return 0, syntaxError(msgNotWF)
 		}
@@ -107,9 +107,18 @@ func skipParameterReference(data []byte, i int) (int, error) {
 	return end + 1, nil
 }
 
-// skipDeclaration reads over the rest of a markup declaration.
+// skipDeclaration reads over the markup declaration at data[i].
 func skipDeclaration(data []byte, i int) (int, error) {
-	for i < len(data) {
+	_, end, err := outsideDeclaration(data, i)
+	if err != nil {
+		return 0, err
+	}
+	switch string(data[i+2 : end]) {
+	case "ELEMENT", "ATTLIST", "ENTITY", "NOTATION":
+	default:
+		return 0, syntaxError(msgSyntax)
+	}
+	for i = end; i < len(data); {
 		switch c := data[i]; c {
 		case '>':
 			return i + 1, nil

@@ -129,8 +129,33 @@ func (d *document) addText(s []byte) {
 // contentError is an error at the token that starts at data[tok], in the content
 // of the root element.
 func (d *document) contentError(tok int, msg string) error {
-	excerpt := d.data[tok:min(tok+excerptLen, len(d.data))]
-	return syntaxError("Invalid XML \"content\".  Problem with token at '" + string(excerpt) + "...': " + msg)
+	excerpt := printable(d.data[tok:min(tok+excerptLen, len(d.data))])
+	return syntaxError("Invalid XML \"content\".  Problem with token at '" + excerpt + "...': " + msg)
+}
+
+// printable shows bytes the way 4.6 quotes them: ASCII as it is, the rest as
+// escape sequences of C.
+func printable(b []byte) string {
+	var out []byte
+	for _, c := range b {
+		switch {
+		case c == '\\':
+			out = append(out, `\\`...)
+		case c == '\n':
+			out = append(out, `\n`...)
+		case c == '\r':
+			out = append(out, `\r`...)
+		case c == '\t':
+			out = append(out, `\t`...)
+		case c == '\a':
+			out = append(out, `\a`...)
+		case c >= 0x20 && c < 0x7F:
+			out = append(out, c)
+		default:
+			out = fmt.Appendf(out, `\x%02x`, c)
+		}
+	}
+	return string(out)
 }
 
 // badToken is an error at data[at] inside the token that starts at data[tok].

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -77,13 +78,16 @@ func parseBool(text string) (Value, error) {
 	return Bool(text == "1"), nil
 }
 
+// minDouble is the smallest normal double; 4.6 takes what is closer to 0 as out of range.
+const minDouble = 0x1p-1022
+
 // parseDouble accepts decimal numbers, with exponent, after white space. Unlike
 // 4.6 it refuses infinities and NaN, on which 4.6 crashes or loses the value.
 func parseDouble(text string) (Value, error) {
 	number := strings.TrimLeft(text, " \t\n\r")
 	if strings.Trim(number, "+-.0123456789eE") == "" {
 		f, err := strconv.ParseFloat(number, 64)
-		if err == nil {
+		if err == nil && (f == 0 || math.Abs(f) >= minDouble) {
 			return Double(f), nil
 		}
 	}
@@ -125,50 +129,38 @@ func appendDouble(dst []byte, f float64) []byte {
 	return strconv.AppendFloat(dst, rounded, 'f', -1, 64)
 }
 
-// parseDateTime accepts YYYYMMDDTHH:MM:SS and YYYY-MM-DDTHH:MM:SS, with a
-// fraction of up to six digits and a 'Z', and keeps the first form.
+// dateTimeForm is what 4.6 takes for a date and time: "-" and ":" are optional, and
+// so is either a fraction of a second or a time zone, which is ignored.
+var dateTimeForm = regexp.MustCompile(`^(\d{4})-?(\d\d)-?(\d\d)[Tt](\d\d):?(\d\d):?(\d\d)(?:\.(\d*)|Z|[-+]\d+)?$`)
+
+// parseDateTime keeps the form YYYYMMDDTHH:MM:SS, followed by microseconds if
+// there is a fraction.
 func parseDateTime(text string) (Value, error) {
-	unknown := fmt.Errorf("value '%s' is not of any form we recognize for a <dateTime.iso8601> element", text)
-	pattern := "00000000T00:00:00"
-	if strings.Contains(text, "-") {
-		pattern = "0000-00-00T00:00:00"
+	p := dateTimeForm.FindStringSubmatch(text)
+	if p == nil {
+		return Value{}, fmt.Errorf("value '%s' is not of any form we recognize for a <dateTime.iso8601> element", text)
 	}
-	if len(text) < len(pattern) {
-		return Value{}, unknown
-	}
-	stamp, rest := text[:len(pattern)], strings.TrimSuffix(text[len(pattern):], "Z")
-	for i := range len(pattern) {
-		digit := stamp[i] >= '0' && stamp[i] <= '9'
-		if pattern[i] == '0' && !digit || pattern[i] != '0' && stamp[i] != pattern[i] {
-			return Value{}, unknown
-		}
-	}
-	micros := ""
-	if rest != "" {
-		micros = rest[1:]
-		if rest[0] != '.' || micros == "" || len(micros) > 6 || strings.Trim(micros, "0123456789") != "" {
-			return Value{}, unknown
-		}
-		micros = "." + micros + strings.Repeat("0", 6-len(micros))
-	}
-	stamp = strings.ReplaceAll(stamp, "-", "")
 	for _, f := range []struct {
 		name      string
-		at        int
+		digits    string
 		low, high int
 	}{
-		{"Month of year", 4, 1, 12},
-		{"Day of month", 6, 1, 31},
-		{"Hour of day", 9, 0, 23},
-		{"Minute of hour", 12, 0, 59},
-		{"Second of minute", 15, 0, 59},
+		{"Month of year", p[2], 1, 12},
+		{"Day of month", p[3], 1, 31},
+		{"Hour of day", p[4], 0, 23},
+		{"Minute of hour", p[5], 0, 59},
+		{"Second of minute", p[6], 0, 59},
 	} {
-		n := int(stamp[f.at]-'0')*10 + int(stamp[f.at+1]-'0')
+		n := int(f.digits[0]-'0')*10 + int(f.digits[1]-'0')
 		if n < f.low || n > f.high {
 			return Value{}, fmt.Errorf("%s value %d is not in the range %d-%d", f.name, n, f.low, f.high)
 		}
 	}
-	return DateTime(stamp + micros), nil
+	stamp := p[1] + p[2] + p[3] + "T" + p[4] + ":" + p[5] + ":" + p[6]
+	if p[7] != "" {
+		stamp += "." + (p[7] + "00000")[:6]
+	}
+	return DateTime(stamp), nil
 }
 
 // parseBase64 skips whatever is not Base64, as 4.6 does.

@@ -70,7 +70,7 @@ func outsideDeclaration(data []byte, i int) (tok token, next int, err error) {
 		return tokComment, next, err
 	}
 	if data[p] == '[' {
-		return tokOther, i, nil
+		return tokOther, p, nil
 	}
 	end := p
 	for end < len(data) && (data[end]|0x20 >= 'a' && data[end]|0x20 <= 'z' || data[end] == '_') {
@@ -84,7 +84,7 @@ func outsideDeclaration(data []byte, i int) (tok token, next int, err error) {
 	case string(data[p:end]) == "DOCTYPE":
 		return tokDoctype, end, nil
 	}
-	return tokOther, i, nil
+	return tokOther, end, nil
 }
 
 // literalToken tells whether a quoted literal begins at data[i].
