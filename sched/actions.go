@@ -3,13 +3,13 @@ package sched
 import (
 	"context"
 	"errors"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"goned/core/match"
+	"goned/core/match/xpath"
 	"goned/core/template"
 	"goned/core/template/xmldoc"
 )
@@ -72,30 +72,14 @@ func vmID(vm *xmldoc.Node) int {
 func hasDueAction(user *xmldoc.Node, now time.Time) bool {
 	for _, a := range user.All("SCHED_ACTION") {
 		early := slices.ContainsFunc(a.All("TIME"), func(n *xmldoc.Node) bool {
-			return pathNumber(n.Text) < float64(now.Unix())
+			return xpath.Number(n.Text) < float64(now.Unix())
 		})
-		done := slices.ContainsFunc(a.All("DONE"), func(n *xmldoc.Node) bool { return pathNumber(n.Text) > 0 })
+		done := slices.ContainsFunc(a.All("DONE"), func(n *xmldoc.Node) bool { return xpath.Number(n.Text) > 0 })
 		if early && !done {
 			return true
 		}
 	}
 	return false
-}
-
-// pathNumber is the number of a text in XPath: a decimal number with blanks
-// around it, else not a number, which compares false.
-func pathNumber(s string) float64 {
-	s = strings.Trim(s, " \t\r\n")
-	for i := range len(s) {
-		if (s[i] < '0' || s[i] > '9') && s[i] != '.' && (s[i] != '-' || i > 0) {
-			return math.NaN()
-		}
-	}
-	f, err := strconv.ParseFloat(s, 64)
-	if err != nil && !errors.Is(err, strconv.ErrRange) {
-		return math.NaN()
-	}
-	return f
 }
 
 // runActionsOf executes the due actions of a machine in the order of its

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 
+	"goned/core/match/xpath"
 	"goned/core/template/xmldoc"
 )
 
@@ -70,9 +71,10 @@ type table struct {
 	kind resourceKind
 	docs []*xmldoc.Node
 
-	mu      sync.Mutex
-	columns map[string]column // guarded by mu
-	vms     []map[int32]bool  // hosts only: the machines on each, for CURRENT_VMS
+	mu        sync.Mutex
+	columns   map[string]column // guarded by mu
+	documents []*xpath.Document // guarded by mu, made when a name is XPath
+	vms       []map[int32]bool  // hosts only: the machines on each, for CURRENT_VMS
 }
 
 // resourceKind names the root element and the elements in which 4.6 looks for
@@ -109,10 +111,10 @@ func (t *table) column(name string) column {
 	if c, ok := t.columns[name]; ok {
 		return c
 	}
-	find := t.finder(name)
 	c := make(column, len(t.docs))
-	for i, doc := range t.docs {
-		if n := find(doc); n != nil {
+	find := t.finder(name)
+	for i := range t.docs {
+		if n := find(i); n != nil {
 			c[i] = newValue(content(n))
 		}
 	}
@@ -123,19 +125,55 @@ func (t *table) column(name string) column {
 	return c
 }
 
-// finder returns the function that finds the element a name means: the first
-// in document order of those in 4.6's places, so that an attribute of the
-// resource itself hides one of its template.
-func (t *table) finder(name string) func(*xmldoc.Node) *xmldoc.Node {
+// finder returns the function that finds the element a name means in a
+// document: the first in document order of those in 4.6's places, so that an
+// attribute of the resource itself hides one of its template. A name that is
+// no element name is taken for XPath.
+func (t *table) finder(name string) func(doc int) *xmldoc.Node {
 	if xmldoc.ValidName(name) && !strings.Contains(name, ":") {
 		places := t.kind.places()
-		return func(doc *xmldoc.Node) *xmldoc.Node { return findByName(doc, name, places) }
+		return func(doc int) *xmldoc.Node { return findByName(t.docs[doc], name, places) }
 	}
-	path, err := compilePath(name, t.kind.prefixes)
+	path, err := xpath.Compile(t.kind.path(name))
 	if err != nil {
-		return func(*xmldoc.Node) *xmldoc.Node { return nil }
+		return func(int) *xmldoc.Node { return nil }
 	}
-	return path.first
+	steps := pathSteps * len(t.docs)
+	return func(doc int) *xmldoc.Node {
+		// What the budget does not reach is missing, as what does not exist.
+		n, _ := path.First(t.indexed(doc), &steps)
+		return n
+	}
+}
+
+// pathSteps is what the evaluation of one name may cost, for each resource on
+// average: some readings of a whole document.
+const pathSteps = 2000
+
+// path is the expression 4.6 makes of a name.
+func (k resourceKind) path(name string) string {
+	if strings.HasPrefix(name, "/") {
+		return name
+	}
+	var b strings.Builder
+	for i, prefix := range k.prefixes {
+		if i > 0 {
+			b.WriteByte('|')
+		}
+		b.WriteString(prefix + name)
+	}
+	return b.String()
+}
+
+// indexed needs mu.
+func (t *table) indexed(doc int) *xpath.Document {
+	if t.documents == nil {
+		t.documents = make([]*xpath.Document, len(t.docs))
+	}
+	if t.documents[doc] == nil {
+		t.documents[doc] = xpath.NewDocument(t.docs[doc])
+	}
+	return t.documents[doc]
 }
 
 func findByName(doc *xmldoc.Node, name string, places []string) *xmldoc.Node {
