@@ -302,41 +302,58 @@ func (b *boundBool) compareRunning(i int) bool {
 	return false
 }
 
-// boundRank is a rank tied to the columns of a table.
+// boundRank is a rank tied to the columns of a table; nil is 0.
 type boundRank struct {
-	rank    *Rank
-	columns map[*arithNode]column
+	op          byte
+	left, right *boundRank
+	constant    float32
+	column      column
 }
 
-func (r *Rank) bind(t *table) *boundRank {
-	b := &boundRank{rank: r, columns: make(map[*arithNode]column)}
-	r.root.attributes(func(n *arithNode) { b.columns[n] = t.column(n.name) })
+func (r *Rank) bind(t *table) *boundRank { return bindRank(r.root, t) }
+
+func bindRank(n *arithNode, t *table) *boundRank {
+	if n == nil {
+		return nil
+	}
+	b := &boundRank{op: n.op, left: bindRank(n.left, t), right: bindRank(n.right, t), constant: n.constant}
+	if n.op == 'a' {
+		b.column = t.column(n.name)
+	}
 	return b
 }
 
-func (n *arithNode) attributes(visit func(*arithNode)) {
-	if n == nil {
-		return
-	}
-	if n.op == 'a' {
-		visit(n)
-	}
-	n.left.attributes(visit)
-	n.right.attributes(visit)
-}
-
-// of is the rank of resource i.
+// of is the rank of resource i: an integer.
 func (b *boundRank) of(i int) int32 {
-	if b.rank.root == nil {
+	if b == nil {
 		return 0
 	}
-	return truncate(b.rank.root.eval(func(n *arithNode) float32 {
-		v := &b.columns[n][i]
-		if !v.isFloat {
-			return 0
+	return truncate(b.eval(i))
+}
+
+// eval rounds every step to 32 bits, as 4.6 does.
+func (b *boundRank) eval(i int) float32 {
+	switch b.op {
+	case 'a':
+		if v := &b.column[i]; v.isFloat {
+			return v.float
 		}
-		return v.float
-	}))
+		return 0
+	case 'c':
+		return b.constant
+	case 'n':
+		return -b.right.eval(i)
+	}
+	l, r := b.left.eval(i), b.right.eval(i)
+	switch b.op {
+	case '+':
+		return float32(l + r)
+	case '-':
+		return float32(l - r)
+	case '*':
+		return float32(l * r)
+	}
+	return float32(l / r)
 }
 
 // atoll is C's: the leading integer, 0 without one, the limit beyond 64 bits.

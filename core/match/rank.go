@@ -132,29 +132,6 @@ func (p *arithParser) factor() (*arithNode, error) {
 	return nil, unexpected(tok, "")
 }
 
-// eval computes the node; value gives the number of an attribute. Every step
-// is rounded to 32 bits, as 4.6 does.
-func (n *arithNode) eval(value func(n *arithNode) float32) float32 {
-	switch n.op {
-	case 'a':
-		return value(n)
-	case 'c':
-		return n.constant
-	case 'n':
-		return -n.right.eval(value)
-	}
-	l, r := n.left.eval(value), n.right.eval(value)
-	switch n.op {
-	case '+':
-		return float32(l + r)
-	case '-':
-		return float32(l - r)
-	case '*':
-		return float32(l * r)
-	}
-	return float32(l / r)
-}
-
 // truncate cuts a rank to an integer. What does not fit, NaN included, becomes
 // the smallest one: 4.6's processors do that.
 func truncate(f float32) int32 {

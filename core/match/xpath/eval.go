@@ -314,11 +314,18 @@ func toNumber(v any) float64 {
 }
 
 // Number is the number of a text: digits with at most one point and a minus
-// sign, blanks around them allowed; anything else is not a number.
+// sign before them, blanks around; libxml2, which 4.6 uses, takes an exponent
+// too. Anything else is not a number.
 func Number(s string) float64 {
 	s = strings.Trim(s, " \t\r\n")
+	exponent := false
 	for i := range len(s) {
-		if !isDigit(s[i]) && s[i] != '.' && (s[i] != '-' || i > 0) {
+		switch c := s[i]; {
+		case isDigit(c), c == '.' && !exponent, c == '-' && i == 0:
+		case (c == 'e' || c == 'E') && i > 0 && !exponent:
+			exponent = true
+		case (c == '-' || c == '+') && i > 0 && (s[i-1] == 'e' || s[i-1] == 'E'):
+		default:
 			return math.NaN()
 		}
 	}
