@@ -92,12 +92,16 @@ func (c *capture) newest() []byte {
 
 // recent returns a copy of up to n of the last bytes kept.
 func (c *capture) recent(n int) []byte {
-	if len(c.tail) >= n {
-		t := c.newest()
-		return t[len(t)-n:]
+	out := make([]byte, 0, 2*n)
+	if short := n - len(c.tail); short > 0 {
+		out = append(out, c.head[max(0, len(c.head)-short):]...)
+		n = len(c.tail)
 	}
-	all := append(append([]byte(nil), c.head[max(0, len(c.head)-n):]...), c.newest()...)
-	return all[max(0, len(all)-n):]
+	start := c.next + len(c.tail) - n // from there to the newest, around the ring
+	for i := range n {
+		out = append(out, c.tail[(start+i)%len(c.tail)])
+	}
+	return out
 }
 
 // drop removes the last n bytes.
