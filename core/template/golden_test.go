@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -216,8 +217,8 @@ func TestRecordedBodies(t *testing.T) {
 	}
 }
 
-// lostByReading matches vectors without keys and keys without value.
-var lostByReading = regexp.MustCompile(`<[A-Z_]+/>|<[A-Z_]+></`)
+// keyWithoutValue matches what reading a body drops.
+var keyWithoutValue = regexp.MustCompile(`<[A-Za-z0-9_]+/>`)
 
 func checkBody(t *testing.T, scenario, body string, n *xmldoc.Node) int {
 	checked := 0
@@ -226,8 +227,11 @@ func checkBody(t *testing.T, scenario, body string, n *xmldoc.Node) int {
 			checked += checkBody(t, scenario, body, c)
 			continue
 		}
-		want := template.FromElement(c).XML(c.Name)
-		if !lostByReading.MatchString(body) && !strings.Contains(body, want) {
+		if slices.ContainsFunc(c.Children, func(a *xmldoc.Node) bool { return !a.HasText() && len(a.Children) == 0 }) {
+			continue // a vector without keys, dropped as well
+		}
+		want := keyWithoutValue.ReplaceAllString(template.FromElement(c).XML(c.Name), "")
+		if !strings.Contains(keyWithoutValue.ReplaceAllString(body, ""), want) {
 			t.Errorf("%s: %s is not in %.300s", scenario, want, body)
 		}
 		checked++
