@@ -19,13 +19,11 @@ fi
 # request NAME=PATH...: sets shell variables from the driver request (base64 in
 # REQUEST); the paths are relative to its root element.
 request() {
-    request_vars=
     for request_query in "$@"; do
-        request_vars="$request_vars
-${request_query%%=*}=/DS_DRIVER_ACTION_DATA/${request_query#*=}"
+        set -- "$@" "${request_query%%=*}=/DS_DRIVER_ACTION_DATA/${request_query#*=}"
+        shift
     done
-    # shellcheck disable=SC2086 # one query a word, none has blanks
-    request_vars=$(printf '%s' "$REQUEST" | base64 -d 2>/dev/null | xml_vars $request_vars) ||
+    request_vars=$(printf '%s' "$REQUEST" | base64 -d 2>/dev/null | xml_vars "$@") ||
         fail "Cannot read the driver request"
     eval "$request_vars"
 }
@@ -156,4 +154,43 @@ get_destination_host() {
     [ $# -gt 1 ] || return 1
     shift $(($1 % ($# - 1) + 1))
     printf '%s\n' "$1"
+}
+
+# use_bridge [NUMBER]: sets DST_HOST to the host of BRIDGE_LIST that does the work.
+use_bridge() {
+    DST_HOST=$(get_destination_host "${1:-}") ||
+        fail "Datastore template missing 'BRIDGE_LIST' attribute."
+}
+
+# or_not_a_size SIZE
+or_not_a_size() {
+    case $1 in
+        '' | *[!0-9]*) fail "Not a size in MB: $1" ;;
+    esac
+}
+
+# check_source PATH: ends the script when images must not be taken from there.
+check_source() {
+    [ "$(check_restricted "$1")" = 1 ] || return 0
+    log_error "Not allowed to copy images from $RESTRICTED_DIRS"
+    fail "Not allowed to copy image file $1"
+}
+
+# log_copy PATH
+log_copy() {
+    case $1 in
+        http://* | https://*) log "Downloading $1 to the image repository" ;;
+        *) log "Copying local image $1 to the image repository" ;;
+    esac
+}
+
+# download_to_host FROM COMMAND: the image into the stdin of COMMAND on DST_HOST.
+# Fails when either side does: sh knows only the status of the last one.
+download_to_host() {
+    exec 4>&1
+    download_status=$({ {
+        download "$1" -
+        echo $? >&3
+    } | on_host "$DST_HOST" "$2" >&4; } 3>&1) || return 1
+    [ "$download_status" = 0 ]
 }

@@ -15,6 +15,8 @@ REMOTES=${REMOTES:-$ONE_LOCAL_VAR/remotes}
 
 # shellcheck source=drivers/scripts_common.sh
 . "$REMOTES/scripts_common.sh"
+# shellcheck source=drivers/one_api.sh
+. "$REMOTES/one_api.sh"
 
 # arg_host HOST:PATH
 arg_host() {
@@ -57,8 +59,8 @@ rebase() {
 
 # disk_type: TYPE of the disk DST_PATH of the VM VMID, asked from the daemon.
 disk_type() {
-    disk_vars=$(onevm show -x "$VMID" |
-        xml_vars DISK_TYPE="/VM/TEMPLATE/DISK[DISK_ID=${DST_PATH##*.}]/TYPE")
+    disk_vars=$(vm_document "$VMID" |
+        xml_vars DISK_TYPE="/VM/TEMPLATE/DISK[DISK_ID=${DST_PATH##*.}]/TYPE") || return 1
     eval "$disk_vars"
     printf '%s\n' "$DISK_TYPE"
 }

@@ -13,6 +13,8 @@
 REMOTES=$(dirname "$0")/../..
 # shellcheck source=drivers/scripts_common.sh
 . "$REMOTES/scripts_common.sh"
+# shellcheck source=drivers/vmm/vmm_common.sh
+. "$REMOTES/vmm/vmm_common.sh"
 # shellcheck source=drivers/vmm/qemu/qemurc
 . "$(dirname "$0")/qemurc"
 PATH=$PATH:/usr/sbin
