@@ -1,0 +1,96 @@
+// Package vm is the virtual machine as a value: its document, its states, its history of runs, and what 4.6 computes from them
+// without asking anybody. Nothing here does I/O or looks at a clock: ids, times and texts come in as arguments.
+package vm
+
+import (
+	"slices"
+
+	"goned/core/resource"
+	"goned/core/template"
+)
+
+// VM is a virtual machine. A VM in a pool is not changed; Clone gives a copy that may be.
+type VM struct {
+	resource.Base
+
+	// LastPoll is when the last monitor answer came, epoch seconds.
+	LastPoll int64
+	State    State
+	// LCMState means something only while State is Active; otherwise it is LCMInit.
+	LCMState LCMState
+	// Resched asks the scheduler to move the VM.
+	Resched bool
+	// STime is the time of creation, ETime that of the end (0 until State is Done), epoch seconds.
+	STime, ETime int64
+	// DeployID is the hypervisor's name of the VM.
+	DeployID string
+	// Memory (KB), CPU (percent of one core), NetTX and NetRX (bytes) are the values monitored last.
+	Memory, CPU  int64
+	NetTX, NetRX int64
+	// Template is what the daemon made of the request (disks, NICs, capacity); UserTemplate is what it left alone.
+	Template     *template.Template
+	UserTemplate *template.Template
+	// History are all records by ascending SEQ. A VM read with Parse has only its last one, as the database body does.
+	History []Record
+}
+
+// Key is empty: VM names need not be unique.
+func (v *VM) Key() string { return "" }
+
+// Clone is a deep copy.
+func (v *VM) Clone() *VM {
+	c := *v
+	c.Template = v.Template.Clone()
+	c.UserTemplate = v.UserTemplate.Clone()
+	c.History = slices.Clone(v.History)
+	return &c
+}
+
+// Current is the last history record, nil when the VM has never been deployed.
+func (v *VM) Current() *Record {
+	if len(v.History) == 0 {
+		return nil
+	}
+	return &v.History[len(v.History)-1]
+}
+
+// Previous is the record before the last, nil when there is none.
+func (v *VM) Previous() *Record {
+	if len(v.History) < 2 {
+		return nil
+	}
+	return &v.History[len(v.History)-2]
+}
+
+// AddRecord appends a record: it gets this VM's id, the next SEQ and a snapshot of the VM, and is returned to be filled further.
+func (v *VM) AddRecord(r Record) *Record {
+	r.OID = v.ID
+	r.Seq = 0
+	if cur := v.Current(); cur != nil {
+		r.Seq = cur.Seq + 1
+	}
+	r.VMInfo = string(v.SnapshotXML())
+	v.History = append(v.History, r)
+	return v.Current()
+}
+
+// CopyRecord appends a copy of an earlier record with all times, reason and action unset: the VM runs on where that record says.
+func (v *VM) CopyRecord(from Record) *Record {
+	return v.AddRecord(Record{
+		Hostname: from.Hostname, HID: from.HID, CID: from.CID, VMMMAD: from.VMMMAD, VNMMAD: from.VNMMAD, TMMAD: from.TMMAD,
+		DSLocation: from.DSLocation, DSID: from.DSID,
+	})
+}
+
+// RefreshSnapshot stores the VM as it is now in its current record.
+func (v *VM) RefreshSnapshot() {
+	if cur := v.Current(); cur != nil {
+		cur.VMInfo = string(v.SnapshotXML())
+	}
+}
+
+// ResetInfo forgets what was monitored: the VM is nowhere, so it uses nothing. The current record's snapshot follows.
+func (v *VM) ResetInfo() {
+	v.Memory, v.CPU, v.NetTX, v.NetRX = 0, 0, 0, 0
+	v.RefreshSnapshot()
+}

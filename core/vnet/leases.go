@@ -1,0 +1,237 @@
+package vnet
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"goned/core/resource"
+	"goned/core/template/xmldoc"
+)
+
+// Held is the VID of a lease that nobody has: free, or on hold when it is used.
+const Held = -1
+
+// Lease is an address of a network. Used with VID Held is on hold.
+type Lease struct {
+	IP   IP
+	MAC  MAC
+	Used bool
+	VID  int
+}
+
+// Body is the body of the lease's row in the leases table, whose key is the network's id and IP.
+func (l *Lease) Body() []byte {
+	dst := append(make([]byte, 0, 160), "<LEASE>"...)
+	dst = resource.AppendInt(dst, "IP", int64(l.IP))
+	dst = resource.AppendInt(dst, "MAC_PREFIX", int64(l.MAC.Prefix))
+	dst = resource.AppendInt(dst, "MAC_SUFFIX", int64(l.MAC.Suffix))
+	dst = resource.AppendInt(dst, "USED", number(l.Used))
+	dst = resource.AppendInt(dst, "VID", int64(l.VID))
+	return append(dst, "</LEASE>"...)
+}
+
+// ParseLease reads the body of a row of the leases table.
+func ParseLease(body string) (Lease, error) {
+	doc, err := xmldoc.Parse(body)
+	if err != nil {
+		return Lease{}, fmt.Errorf("lease: %w", err)
+	}
+	r := resource.Reader{Node: doc}
+	ip, prefix, suffix := r.Int64("IP"), r.Int64("MAC_PREFIX"), r.Int64("MAC_SUFFIX")
+	l := Lease{
+		IP: IP(ip), MAC: MAC{Prefix: uint16(prefix), Suffix: uint32(suffix)}, Used: r.Int("USED") != 0, VID: r.Int("VID"),
+	}
+	if r.Err != nil {
+		return Lease{}, fmt.Errorf("lease: %w", r.Err)
+	}
+	if int64(l.IP) != ip || int64(l.MAC.Prefix) != prefix || int64(l.MAC.Suffix) != suffix {
+		return Lease{}, errors.New("lease: an address is out of range")
+	}
+	return l, nil
+}
+
+// Addresses are the texts of an address that a NIC carries. Site and Global are empty without such a prefix.
+type Addresses struct {
+	IP, MAC, Link, Site, Global string
+}
+
+// Addresses derives the texts of a lease of this network.
+func (n *VNet) Addresses(l Lease) Addresses {
+	id := l.MAC.interfaceID()
+	a := Addresses{IP: l.IP.String(), MAC: l.MAC.String(), Link: ip6(linkLocal, id)}
+	if n.site != 0 {
+		a.Site = ip6(n.site, id)
+	}
+	if n.global != 0 {
+		a.Global = ip6(n.global, id)
+	}
+	return a
+}
+
+func (n *VNet) appendLease(dst []byte, l *Lease) []byte {
+	a := n.Addresses(*l)
+	dst = resource.AppendText(append(dst, "<LEASE>"...), "MAC", a.MAC)
+	dst = resource.AppendText(dst, "IP", a.IP)
+	dst = resource.AppendText(dst, "IP6_LINK", a.Link)
+	if a.Site != "" {
+		dst = resource.AppendText(dst, "IP6_SITE", a.Site)
+	}
+	if a.Global != "" {
+		dst = resource.AppendText(dst, "IP6_GLOBAL", a.Global)
+	}
+	dst = append(append(append(dst, "<USED>"...), strconv.FormatInt(number(l.Used), 10)...), "</USED>"...)
+	dst = resource.AppendInt(dst, "VID", int64(l.VID))
+	return append(dst, "</LEASE>"...)
+}
+
+// SetLeases gives the network the leases of its rows, in any order; of several with the same IP the first counts. TOTAL_LEASES
+// is counted anew.
+func (n *VNet) SetLeases(leases []Lease) {
+	n.leases = slices.Clone(leases)
+	slices.SortStableFunc(n.leases, func(a, b Lease) int { return cmp.Compare(a.IP, b.IP) })
+	n.leases = slices.CompactFunc(n.leases, func(a, b Lease) bool { return a.IP == b.IP })
+	n.used = 0
+	for i := range n.leases {
+		n.used += int(number(n.leases[i].Used))
+	}
+	n.next = 0
+}
+
+// Leases are the network's leases by ascending IP, one per row of the database. The slice must not be changed.
+func (n *VNet) Leases() []Lease { return n.leases }
+
+// LeaseChanges says which rows make the leases of old, which may be nil, those of n: put are to be written, gone to be deleted.
+func (n *VNet) LeaseChanges(old *VNet) (put []Lease, gone []IP) {
+	var was []Lease
+	if old != nil {
+		was = old.leases
+	}
+	now := n.leases
+	for len(was) > 0 || len(now) > 0 {
+		switch {
+		case len(now) == 0 || len(was) > 0 && was[0].IP < now[0].IP:
+			gone = append(gone, was[0].IP)
+			was = was[1:]
+		case len(was) == 0 || now[0].IP < was[0].IP:
+			put = append(put, now[0])
+			now = now[1:]
+		default:
+			if was[0] != now[0] {
+				put = append(put, now[0])
+			}
+			was, now = was[1:], now[1:]
+		}
+	}
+	return put, gone
+}
+
+func (n *VNet) find(ip IP) (int, bool) {
+	return slices.BinarySearchFunc(n.leases, ip, func(l Lease, ip IP) int { return cmp.Compare(l.IP, ip) })
+}
+
+// Lookup is the lease of an address. A free address of a ranged network has none.
+func (n *VNet) Lookup(ip IP) (Lease, bool) {
+	i, ok := n.find(ip)
+	if !ok {
+		return Lease{}, false
+	}
+	return n.leases[i], true
+}
+
+// Take gives vid the next free lease. It reports false when there is none.
+//
+// A ranged network searches from the address handed out last, which is used again at once when it has been released. A fixed one
+// searches from the lease behind the one handed out last.
+func (n *VNet) Take(vid int) (Lease, bool) {
+	if n.Type == Ranged {
+		offset, ok := n.freeOffset()
+		if !ok {
+			return Lease{}, false
+		}
+		n.next = offset
+		return n.grant(n.Start+IP(offset), vid), true
+	}
+	for k := range n.leases {
+		i := (n.next + k) % len(n.leases)
+		if !n.leases[i].Used {
+			n.next = (i + 1) % len(n.leases)
+			return n.grant(n.leases[i].IP, vid), true
+		}
+	}
+	return Lease{}, false
+}
+
+// TakeIP gives vid the lease of that address, if the network has the address and it is free.
+func (n *VNet) TakeIP(vid int, ip IP) (Lease, bool) {
+	if l, ok := n.Lookup(ip); ok && l.Used || !n.Has(ip) {
+		return Lease{}, false
+	}
+	return n.grant(ip, vid), true
+}
+
+// Has reports whether the address belongs to the network.
+func (n *VNet) Has(ip IP) bool {
+	if n.Type == Ranged {
+		return n.Start <= ip && ip <= n.End
+	}
+	_, ok := n.find(ip)
+	return ok
+}
+
+// grant marks a free address of the network as used by vid.
+func (n *VNet) grant(ip IP, vid int) Lease {
+	i, ok := n.find(ip)
+	if !ok {
+		n.leases = slices.Insert(n.leases, i, Lease{IP: ip, MAC: MAC{n.macPrefix, uint32(ip)}})
+	}
+	n.leases[i].Used = true
+	n.leases[i].VID = vid
+	n.used++
+	return n.leases[i]
+}
+
+// freeOffset finds the first free address of the range, from next on and then from the start. Runs of used leases are skipped
+// without looking at every address twice.
+func (n *VNet) freeOffset() (int, bool) {
+	size := int(n.End-n.Start) + 1
+	if n.next >= size {
+		n.next = 0
+	}
+	if offset := n.gap(n.next); offset < size {
+		return offset, true
+	}
+	offset := n.gap(0)
+	return offset, offset < n.next
+}
+
+// gap is the smallest offset, not below from, whose address is not used. It may lie behind the range.
+func (n *VNet) gap(from int) int {
+	i, _ := n.find(n.Start + IP(from))
+	for ; i < len(n.leases); i++ {
+		l := &n.leases[i]
+		if l.IP != n.Start+IP(from) || !l.Used {
+			break
+		}
+		from++
+	}
+	return from
+}
+
+// Release gives back the lease of ip if vid has it. It reports whether that was so.
+func (n *VNet) Release(vid int, ip IP) bool {
+	i, ok := n.find(ip)
+	if !ok || !n.leases[i].Used || n.leases[i].VID != vid {
+		return false
+	}
+	n.used--
+	if n.Type == Ranged {
+		n.leases = slices.Delete(n.leases, i, i+1)
+		return true
+	}
+	n.leases[i].Used = false
+	n.leases[i].VID = Held
+	return true
+}
