@@ -31,6 +31,9 @@ type scanner struct {
 	// from and to enclose the last piece matched, blanks, comments and dropped
 	// bytes included. Error texts refer to it.
 	from, to int
+	// uncounted newlines were dropped where a value was expected: 4.6 leaves
+	// them out of its line numbers.
+	uncounted int
 }
 
 func newScanner(in string) *scanner {
@@ -64,9 +67,9 @@ func (s *scanner) match(end int) {
 	s.from, s.to, s.pos = s.pos, end, end
 }
 
-// line returns the line the last piece ends on.
+// line returns the line the last piece ends on, as 4.6 counts.
 func (s *scanner) line() int {
-	return 1 + strings.Count(s.in[:s.to], "\n")
+	return 1 + strings.Count(s.in[:s.to], "\n") - s.uncounted
 }
 
 // next returns the next token and, for VARIABLE and STRING, its text.
@@ -149,6 +152,9 @@ func (s *scanner) valueToken() (token, string) {
 		}
 	}
 	if plain == start {
+		if s.in[start] == '\n' {
+			s.uncounted++
+		}
 		s.match(start + 1)
 		return tokEnd, ""
 	}

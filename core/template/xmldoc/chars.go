@@ -73,8 +73,7 @@ func nameStart(r rune) bool {
 // ValidText reports whether every character of s may stand in an XML document.
 // It does not look for the end mark of a CDATA section.
 func ValidText(s string) bool {
-	_, err := checkChars(s)
-	return err == nil
+	return checkChars(s) == nil
 }
 
 // resolve replaces character references and the predefined entities; any

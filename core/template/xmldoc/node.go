@@ -1,7 +1,7 @@
 // Package xmldoc reads the XML documents that oned stores in its database and
 // that clients send: elements, text, CDATA sections, character and predefined
 // entity references, comments and processing instructions. XML attributes are
-// checked and dropped, name-space prefixes too. A document type declaration is
+// checked and dropped, declared name-space prefixes too. A document type declaration is
 // skipped, never processed: an entity it declares stays undefined.
 //
 // Parse refuses what libxml2, the parser of 4.6, calls not well-formed. It is
@@ -18,7 +18,7 @@ import (
 // Node is an element. A tree is not changed after Parse and may be read by any
 // number of goroutines.
 type Node struct {
-	// Name is the local name: "a:B" is "B".
+	// Name is the local name: "a:B" is "B" if the prefix is declared.
 	Name string
 	// Text is the character data the element begins with, references
 	// resolved, up to the first child that is not of the same kind: 4.6 looks

@@ -22,15 +22,17 @@ func (e *SyntaxError) Error() string {
 // Parse returns the root element of a document. The error is a *SyntaxError.
 func Parse(text string) (*Node, error) {
 	text = strings.TrimPrefix(text, "\ufeff")
-	text, err := decode(text)
+	start, encoding, err := declaration(text)
 	if err != nil {
 		return nil, err
 	}
-	ascii, err := checkChars(text)
-	if err != nil {
+	if text, err = decode(text, encoding); err != nil {
 		return nil, err
 	}
-	p := parser{in: text, ascii: ascii, cr: strings.IndexByte(text, '\r') >= 0}
+	if err := checkChars(text); err != nil {
+		return nil, err
+	}
+	p := parser{in: text, pos: start, cr: strings.IndexByte(text, '\r') >= 0}
 	p.nodes.size = min(max(strings.Count(text, "</"), 4), 256)
 	p.links.size = p.nodes.size
 	return p.document()
@@ -39,14 +41,15 @@ func Parse(text string) (*Node, error) {
 // parser walks over the text once. Open elements wait in open; their finished
 // children lie above their mark in pending.
 type parser struct {
-	in      string
-	pos     int
-	ascii   bool // no byte above 0x7f in the text
-	cr      bool // there are carriage returns: line ends need normalising
-	open    []frame
-	pending []*Node
-	nodes   slab[Node]
-	links   slab[*Node]
+	in   string
+	pos  int
+	cr   bool // there are carriage returns: line ends need normalising
+	open []frame
+	// prefixes counts the open elements that declare a name-space prefix.
+	prefixes map[string]int
+	pending  []*Node
+	nodes    slab[Node]
+	links    slab[*Node]
 }
 
 type frame struct {
@@ -55,6 +58,8 @@ type frame struct {
 	mark int    // len(parser.pending) when the element was opened
 	last kind   // kind of the child node before, for text that continues
 	join []byte // Text so far, once it has several CDATA sections
+	// declared are the name-space prefixes of the element's attributes.
+	declared []string
 }
 
 type kind uint8
@@ -93,9 +98,6 @@ func clip(name string) string {
 func (p *parser) fail(reason string) error { return &SyntaxError{p.pos, reason} }
 
 func (p *parser) document() (*Node, error) {
-	if err := p.declaration(); err != nil {
-		return nil, err
-	}
 	if err := p.misc(true); err != nil {
 		return nil, err
 	}
@@ -238,6 +240,7 @@ func (p *parser) endTag() error {
 func (p *parser) close() {
 	f := p.open[len(p.open)-1]
 	p.open = p.open[:len(p.open)-1]
+	p.declare(f.declared, -1)
 	if f.join != nil {
 		f.node.Text = string(f.join)
 	}
@@ -267,10 +270,12 @@ func (p *parser) startTag() (*Node, error) {
 		return nil, err
 	}
 	// A space follows the name only when there are attributes: seldom.
+	var declared []string
 	if p.pos < len(p.in) && p.in[p.pos] != '>' {
-		if err := p.attributes(); err != nil {
+		if declared, err = p.attributes(); err != nil {
 			return nil, err
 		}
+		p.declare(declared, 1)
 	}
 	empty := p.pos < len(p.in) && p.in[p.pos] == '/'
 	if empty {
@@ -281,24 +286,36 @@ func (p *parser) startTag() (*Node, error) {
 	}
 	p.pos++
 	n := &p.nodes.take(1)[0]
-	n.Name = localName(tag)
+	n.Name = p.localName(tag)
 	if empty {
+		p.declare(declared, -1)
 		p.attach(n)
 		return n, nil
 	}
 	if len(p.open) >= MaxDepth {
 		return nil, p.fail("elements are nested too deep")
 	}
-	p.open = append(p.open, frame{node: n, tag: tag, mark: len(p.pending)})
+	p.open = append(p.open, frame{node: n, tag: tag, mark: len(p.pending), declared: declared})
 	return n, nil
 }
 
-// localName drops the name-space prefix.
-func localName(tag string) string {
-	if i := strings.IndexByte(tag, ':'); i > 0 && i+1 < len(tag) {
-		return tag[i+1:]
+func (p *parser) declare(prefixes []string, by int) {
+	if len(prefixes) > 0 && p.prefixes == nil {
+		p.prefixes = make(map[string]int)
 	}
-	return tag
+	for _, prefix := range prefixes {
+		p.prefixes[prefix] += by
+	}
+}
+
+// localName drops a name-space prefix that is declared. One that is not is
+// part of the name, as in libxml2.
+func (p *parser) localName(tag string) string {
+	prefix, local, found := strings.Cut(tag, ":")
+	if !found || p.prefixes[prefix] == 0 && prefix != "xml" || !ValidName(local) {
+		return tag
+	}
+	return local
 }
 
 // name reads an XML name.
@@ -334,26 +351,24 @@ func (p *parser) lineEnds(s string) string {
 }
 
 // checkChars refuses text that is not UTF-8 or holds characters no XML
-// document may hold. It reports whether all bytes are ASCII.
-func checkChars(s string) (ascii bool, err error) {
-	ascii = true
+// document may hold.
+func checkChars(s string) error {
 	for i := 0; i < len(s); i++ {
 		c := s[i]
 		if c >= ' ' && c < utf8.RuneSelf || c == '\n' || c == '\t' || c == '\r' {
 			continue
 		}
 		if c < ' ' {
-			return false, &SyntaxError{i, "control character"}
+			return &SyntaxError{i, "control character"}
 		}
-		ascii = false
 		r, size := utf8.DecodeRuneInString(s[i:])
 		if r == utf8.RuneError && size == 1 {
-			return false, &SyntaxError{i, "text is not UTF-8"}
+			return &SyntaxError{i, "text is not UTF-8"}
 		}
 		if r == 0xfffe || r == 0xffff {
-			return false, &SyntaxError{i, "character not allowed in XML"}
+			return &SyntaxError{i, "character not allowed in XML"}
 		}
 		i += size - 1
 	}
-	return ascii, nil
+	return nil
 }

@@ -7,35 +7,15 @@ import (
 
 // decode returns the text in UTF-8 according to the encoding its XML
 // declaration names.
-func decode(s string) (string, error) {
-	switch enc := strings.ToUpper(declaredEncoding(s)); enc {
+func decode(s, encoding string) (string, error) {
+	switch enc := strings.ToUpper(encoding); enc {
 	case "", "UTF-8", "UTF8", "US-ASCII", "ASCII":
 		return s, nil
 	case "ISO-8859-1", "ISO-LATIN-1", "LATIN1":
 		return latin1(s), nil
 	default:
-		return "", &SyntaxError{0, "encoding " + enc + " is not supported"}
+		return "", &SyntaxError{0, "encoding " + clip(enc) + " is not supported"}
 	}
-}
-
-func declaredEncoding(s string) string {
-	if !strings.HasPrefix(s, "<?xml") {
-		return ""
-	}
-	end := strings.Index(s, "?>")
-	if end < 0 {
-		return ""
-	}
-	_, after, found := strings.Cut(s[:end], "encoding")
-	if !found {
-		return ""
-	}
-	after = strings.TrimLeft(after, " \t\r\n=")
-	if after == "" || after[0] != '"' && after[0] != '\'' {
-		return ""
-	}
-	name, _, _ := strings.Cut(after[1:], after[:1])
-	return name
 }
 
 func latin1(s string) string {
@@ -51,43 +31,68 @@ func latin1(s string) string {
 	return b.String()
 }
 
-// declaration reads the XML declaration, which may only stand first.
-func (p *parser) declaration() error {
-	if !strings.HasPrefix(p.in, "<?xml") || len(p.in) > 5 && !isSpace(p.in[5]) {
-		return nil
+// declaration reads the XML declaration, which may only stand first. It returns
+// the offset behind it and the encoding it names, "" without one.
+func declaration(s string) (end int, encoding string, err error) {
+	if !strings.HasPrefix(s, "<?xml") || len(s) > 5 && !isSpace(s[5]) {
+		return 0, "", nil
 	}
-	end := strings.Index(p.in, "?>")
+	end = strings.Index(s, "?>")
 	if end < 0 {
-		return p.fail("XML declaration is not closed")
+		return 0, "", &SyntaxError{0, "XML declaration is not closed"}
 	}
-	rest := p.in[5:end]
-	given := 0
-	for _, want := range []string{"version", "encoding", "standalone"} {
-		trimmed := strings.TrimLeft(rest, " \t\r\n")
-		value, ok := strings.CutPrefix(trimmed, want)
-		if !ok {
+	bad := &SyntaxError{0, "bad XML declaration"}
+	version, rest, ok := pseudoAttribute(s[5:end], "version")
+	if !ok || !validVersion(version) {
+		return 0, "", bad
+	}
+	if encoding, rest, ok = pseudoAttribute(rest, "encoding"); ok && !validEncodingName(encoding) {
+		return 0, "", bad
+	}
+	standalone, rest, ok := pseudoAttribute(rest, "standalone")
+	if ok && standalone != "yes" && standalone != "no" || strings.Trim(rest, xmlSpace) != "" {
+		return 0, "", bad
+	}
+	return end + len("?>"), encoding, nil
+}
+
+const xmlSpace = " \t\r\n"
+
+// pseudoAttribute takes name="value" with white space in front off s. If s
+// does not begin with it, ok is false and rest is s.
+func pseudoAttribute(s, name string) (value, rest string, ok bool) {
+	trimmed := strings.TrimLeft(s, xmlSpace)
+	after, ok := strings.CutPrefix(trimmed, name)
+	if !ok || len(trimmed) == len(s) {
+		return "", s, false
+	}
+	after, ok = strings.CutPrefix(strings.TrimLeft(after, xmlSpace), "=")
+	after = strings.TrimLeft(after, xmlSpace)
+	if !ok || after == "" || after[0] != '"' && after[0] != '\'' {
+		return "", s, false
+	}
+	value, rest, ok = strings.Cut(after[1:], after[:1])
+	if !ok {
+		return "", s, false
+	}
+	return value, rest, true
+}
+
+// validVersion accepts every 1.x, as libxml2 does.
+func validVersion(v string) bool {
+	minor, ok := strings.CutPrefix(v, "1.")
+	return ok && minor != "" && strings.Trim(minor, "0123456789") == ""
+}
+
+func validEncodingName(name string) bool {
+	for i := 0; i < len(name); i++ {
+		c := name[i]
+		if letter := c|0x20 >= 'a' && c|0x20 <= 'z'; letter || i > 0 && nameByte[c] && c != ':' && c < utf8.RuneSelf {
 			continue
 		}
-		value, ok = strings.CutPrefix(strings.TrimLeft(value, " \t\r\n"), "=")
-		value = strings.TrimLeft(value, " \t\r\n")
-		if !ok || len(trimmed) == len(rest) || value == "" || value[0] != '"' && value[0] != '\'' {
-			return p.fail("bad XML declaration")
-		}
-		_, after, closed := strings.Cut(value[1:], value[:1])
-		if !closed {
-			return p.fail("bad XML declaration")
-		}
-		rest = after
-		given++
-		if want == "version" {
-			continue
-		}
+		return false
 	}
-	if given == 0 || strings.Trim(rest, " \t\r\n") != "" || !strings.HasPrefix(strings.TrimLeft(p.in[5:end], " \t\r\n"), "version") {
-		return p.fail("bad XML declaration")
-	}
-	p.pos = end + len("?>")
-	return nil
+	return name != ""
 }
 
 // misc skips white space, comments and processing instructions beside the root
@@ -172,26 +177,30 @@ func (p *parser) instruction() error {
 	return nil
 }
 
-// attributes checks the attributes of a start tag and drops them.
-func (p *parser) attributes() error {
+// attributes checks the attributes of a start tag and drops them. It returns
+// the name-space prefixes they declare.
+func (p *parser) attributes() (declared []string, err error) {
 	var few []string
 	var many map[string]bool
 	for {
 		space := p.skipSpace()
 		if p.pos >= len(p.in) || p.in[p.pos] == '>' || p.in[p.pos] == '/' {
-			return nil
+			return declared, nil
 		}
 		if !space {
-			return p.fail("no space before an attribute")
+			return nil, p.fail("no space before an attribute")
 		}
-		name, err := p.attribute()
+		name, value, err := p.attribute()
 		if err != nil {
-			return err
+			return nil, err
+		}
+		if prefix, ok := strings.CutPrefix(name, "xmlns:"); ok && value != "" {
+			declared = append(declared, prefix)
 		}
 		if many == nil {
 			for _, seen := range few {
 				if seen == name {
-					return p.fail("attribute " + clip(name) + " is repeated")
+					return nil, p.fail("attribute " + clip(name) + " is repeated")
 				}
 			}
 			if few = append(few, name); len(few) > 16 {
@@ -203,40 +212,40 @@ func (p *parser) attributes() error {
 			continue
 		}
 		if many[name] {
-			return p.fail("attribute " + clip(name) + " is repeated")
+			return nil, p.fail("attribute " + clip(name) + " is repeated")
 		}
 		many[name] = true
 	}
 }
 
-func (p *parser) attribute() (string, error) {
-	name, err := p.name()
+func (p *parser) attribute() (name, value string, err error) {
+	name, err = p.name()
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	p.skipSpace()
 	if p.pos >= len(p.in) || p.in[p.pos] != '=' {
-		return "", p.fail("attribute " + clip(name) + " has no value")
+		return "", "", p.fail("attribute " + clip(name) + " has no value")
 	}
 	p.pos++
 	p.skipSpace()
 	if p.pos >= len(p.in) || p.in[p.pos] != '"' && p.in[p.pos] != '\'' {
-		return "", p.fail("attribute " + clip(name) + " has no quoted value")
+		return "", "", p.fail("attribute " + clip(name) + " has no quoted value")
 	}
 	quote := p.in[p.pos]
 	p.pos++
 	end := strings.IndexByte(p.in[p.pos:], quote)
 	if end < 0 {
-		return "", p.fail("value of attribute " + clip(name) + " is not closed")
+		return "", "", p.fail("value of attribute " + clip(name) + " is not closed")
 	}
-	value := p.in[p.pos : p.pos+end]
+	value = p.in[p.pos : p.pos+end]
 	if i := strings.IndexByte(value, '<'); i >= 0 {
 		p.pos += i
-		return "", p.fail("< in the value of attribute " + clip(name))
+		return "", "", p.fail("< in the value of attribute " + clip(name))
 	}
 	if _, err := p.resolve(value); err != nil {
-		return "", err
+		return "", "", err
 	}
 	p.pos += end + 1
-	return name, nil
+	return name, value, nil
 }
