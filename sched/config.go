@@ -102,6 +102,10 @@ func addDefaults(t *template.Template) {
 	}
 }
 
+// Endpoint is where oned listens: always on this host, as in 4.6, whatever
+// ONE_XMLRPC says.
+func (c *Config) Endpoint() string { return fmt.Sprintf("http://localhost:%d/RPC2", c.Port) }
+
 // Dump is the configuration as the log shows it: a line per attribute.
 func (c *Config) Dump() string {
 	var b strings.Builder

@@ -30,8 +30,8 @@ func New(conf *Config, oned *Oned, log *Log, now func() time.Time) *Scheduler {
 const contactRetry = 2 * time.Second
 
 // Run writes the head of the log, waits until oned answers and makes passes
-// until ctx ends. It returns nil then.
-func (s *Scheduler) Run(ctx context.Context) error {
+// until ctx ends.
+func (s *Scheduler) Run(ctx context.Context) {
 	s.info("SCHED", "Init Scheduler Log system")
 	s.info("SCHED", "Starting Scheduler Daemon\n"+
 		"----------------------------------------\n"+
@@ -42,7 +42,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	s.info("SCHED", "XML-RPC client using "+strconv.FormatInt(s.conf.MessageSize, 10)+" bytes for response buffer.\n")
 	s.log.Flush()
 	if !s.contact(ctx) {
-		return nil
+		return
 	}
 	s.info("SCHED", "Starting scheduler loop...")
 	s.info("SCHED", "Scheduler loop started.")
@@ -55,7 +55,6 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	s.info("SCHED", "Stopping the scheduler...")
 	s.info("SCHED", "Scheduler loop stopped.")
 	s.log.Flush()
-	return nil
 }
 
 // sleep waits, with an interval of 0 for ever; false means that ctx ended.

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -14,26 +15,49 @@ import (
 	"goned/sched"
 )
 
+const usage = `Usage: mm_sched                            run the scheduler
+       mm_sched explain VMID              why a machine gets its place, or none
+       mm_sched explain -pool FILE VMID   the same on a saved snapshot, offline
+       mm_sched snapshot FILE             save what the scheduler sees now`
+
+var errUsage = errors.New(usage)
+
 // exitFailure is 4.6's exit status for what prevents the start.
 const exitFailure = 255
 
 func main() {
-	if err := run(); err != nil {
-		// 4.6 writes it on standard output, where the control script looks.
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	if err := run(ctx, os.Args[1:]); err != nil {
+		// 4.6 writes it on standard output.
 		fmt.Println(err)
 		os.Exit(exitFailure)
 	}
 }
 
-func run() error {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	defer stop()
-
+func run(ctx context.Context, args []string) error {
 	location, set := os.LookupEnv("ONE_LOCATION")
 	dirs, err := config.LookDirs(location, set)
 	if err != nil {
 		return err
 	}
+	if len(args) == 0 {
+		return serve(ctx, dirs)
+	}
+	switch args[0] {
+	case "explain":
+		return explain(ctx, dirs, args[1:])
+	case "snapshot":
+		return snapshot(ctx, dirs, args[1:])
+	case "-h", "--help", "help":
+		fmt.Println(usage)
+		return nil
+	}
+	return errUsage
+}
+
+// serve runs the scheduler until ctx ends.
+func serve(ctx context.Context, dirs config.Dirs) error {
 	conf, err := sched.LoadConfig(dirs.Etc + "sched.conf")
 	if err != nil {
 		return err
@@ -46,11 +70,8 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	oned := sched.NewOned(fmt.Sprintf("http://localhost:%d/RPC2", conf.Port), session, conf.MessageSize)
+	oned := sched.NewOned(conf.Endpoint(), session, conf.MessageSize)
 	defer oned.Close()
-	if err := sched.New(conf, oned, log, time.Now).Run(ctx); err != nil {
-		log.Close()
-		return err
-	}
+	sched.New(conf, oned, log, time.Now).Run(ctx)
 	return log.Close()
 }

@@ -211,6 +211,7 @@ func appendContent(b *strings.Builder, n *xmldoc.Node) {
 
 // boundBool is a requirement tied to the columns of a table.
 type boundBool struct {
+	source      *boolNode
 	op          boolOp
 	left, right *boundBool
 	relation    comparator
@@ -229,7 +230,7 @@ func bindBool(n *boolNode, t *table) *boundBool {
 	if n == nil {
 		return nil
 	}
-	b := &boundBool{op: n.op, left: bindBool(n.left, t), right: bindBool(n.right, t)}
+	b := &boundBool{source: n, op: n.op, left: bindBool(n.left, t), right: bindBool(n.right, t)}
 	if n.op != opCompare {
 		return b
 	}
@@ -304,6 +305,7 @@ func (b *boundBool) compareRunning(i int) bool {
 
 // boundRank is a rank tied to the columns of a table; nil is 0.
 type boundRank struct {
+	name        string // of an attribute
 	op          byte
 	left, right *boundRank
 	constant    float32
@@ -316,7 +318,7 @@ func bindRank(n *arithNode, t *table) *boundRank {
 	if n == nil {
 		return nil
 	}
-	b := &boundRank{op: n.op, left: bindRank(n.left, t), right: bindRank(n.right, t), constant: n.constant}
+	b := &boundRank{name: n.name, op: n.op, left: bindRank(n.left, t), right: bindRank(n.right, t), constant: n.constant}
 	if n.op == 'a' {
 		b.column = t.column(n.name)
 	}

@@ -62,7 +62,7 @@ func (p *Dispatcher) Next(log func(vm int, e Event)) (order Dispatch, ok bool) {
 		for p.host < len(d.Hosts) {
 			h := int(d.Hosts[p.host].index)
 			p.host++
-			if p.place(d, h, log) {
+			if p.place(d, h, log) == placed {
 				return p.current, true
 			}
 		}
@@ -88,26 +88,44 @@ func (p *Dispatcher) begin(d *Decision, log func(int, Event)) bool {
 	return ok
 }
 
-// place tries host h for the machine.
-func (p *Dispatcher) place(d *Decision, h int, log func(int, Event)) bool {
+// outcome is what came of trying a host.
+type outcome uint8
+
+const (
+	placed outcome = iota
+	noCapacity
+	notPublic
+	hostLimit
+	noDatastore
+	escaped
+)
+
+// place tries host h for the machine and makes it the current order if it is
+// to be used.
+func (p *Dispatcher) place(d *Decision, h int, log func(int, Event)) outcome {
 	vm, host := d.VM, p.m.snap.Hosts[h]
-	if !fits(vm, host, p.cpu[h], p.mem[h]) || d.onlyPublic && !host.Public || p.started[h] >= p.policy.MaxHost {
-		return false
+	switch {
+	case !fits(vm, host, p.cpu[h], p.mem[h]):
+		return noCapacity
+	case d.onlyPublic && !host.Public:
+		return notPublic
+	case p.started[h] >= p.policy.MaxHost:
+		return hostLimit
 	}
 	p.h, p.ds = h, -1
 	p.current = Dispatch{VM: vm.ID, Host: host.ID, Datastore: -1, Migrate: vm.Resched}
 	if !host.Public {
 		if p.ds = p.datastore(d, h, log); p.ds < 0 {
 			log(vm.ID, Event{Kind: EventNoDatastoreForHost, Host: host.ID})
-			return false
+			return noDatastore
 		}
 		p.current.Datastore = p.m.snap.SystemDatastores[p.ds].ID
 	}
 	if !d.hostGuard.eval(h) {
 		log(vm.ID, Event{Kind: EventHostEscaped, Host: host.ID})
-		return false
+		return escaped
 	}
-	return true
+	return placed
 }
 
 // datastore returns the best datastore for the machine on host h, -1 if there
@@ -120,23 +138,23 @@ func (p *Dispatcher) datastore(d *Decision, h int, log func(int, Event)) int {
 		if ds.ClusterID != host.ClusterID || !d.datastoreGuard.eval(i) {
 			continue
 		}
-		if d.VM.Resched {
-			return i // its files are there already
+		if d.VM.Resched || d.VM.Disk < p.spaceFor(h, i) {
+			return i // a machine that moves has its files there already
 		}
-		if ds.central() {
-			if d.VM.Disk < p.free[i] {
-				return i
-			}
-			continue
-		}
-		if d.VM.Disk < p.localFree(h, ds.ID) {
-			return i
-		}
-		if p.m.trace {
+		if p.m.trace && !ds.central() {
 			log(d.VM.ID, Event{Kind: EventLocalDatastoreCapacity, Host: host.ID, Datastore: ds.ID})
 		}
 	}
 	return -1
+}
+
+// spaceFor is what is left in MB in datastore i for machines on host h.
+func (p *Dispatcher) spaceFor(h, i int) int64 {
+	ds := p.m.snap.SystemDatastores[i]
+	if ds.central() {
+		return p.free[i]
+	}
+	return p.localFree(h, ds.ID)
 }
 
 // localFree is what is left for a datastore on a host: what the host reported

@@ -50,10 +50,10 @@ func matchOne(pattern string, c byte) int {
 		return 0
 	case '[':
 		ok, n := matchBracket(pattern, c)
+		if ok {
+			return n
+		}
 		if n > 0 {
-			if ok {
-				return n
-			}
 			return 0
 		}
 		// Without its ] the bracket is an ordinary character.
@@ -65,7 +65,8 @@ func matchOne(pattern string, c byte) int {
 }
 
 // matchBracket reports whether c is in the set that begins at pattern[0] and
-// the length of the set's text, 0 if it is not closed.
+// the length of the set's text, 0 if it is not closed. Sets glibc takes for
+// broken, with an unknown class or an end within a range, match nothing.
 func matchBracket(pattern string, c byte) (bool, int) {
 	i := 1
 	negated := i < len(pattern) && (pattern[i] == '!' || pattern[i] == '^')
@@ -80,8 +81,12 @@ func matchBracket(pattern string, c byte) (bool, int) {
 		if pattern[i] == ']' && !first {
 			return found != negated, i + 1
 		}
-		if class, n := bracketClass(pattern[i:]); n > 0 {
-			found = found || inClass(class, c)
+		if name, n := bracketClass(pattern[i:]); n > 0 {
+			class, known := classes[name]
+			if !known {
+				return false, len(pattern)
+			}
+			found = found || class(c)
 			i += n
 			continue
 		}
@@ -91,6 +96,9 @@ func matchBracket(pattern string, c byte) (bool, int) {
 		}
 		i += n
 		high := low
+		if pattern[i:] == "-" {
+			return false, len(pattern)
+		}
 		if i+1 < len(pattern) && pattern[i] == '-' && pattern[i+1] != ']' {
 			if high, n = bracketChar(pattern[i+1:]); n == 0 {
 				return false, 0
@@ -101,20 +109,19 @@ func matchBracket(pattern string, c byte) (bool, int) {
 	}
 }
 
-// bracketClass recognises [:name:] inside a set.
+// bracketClass recognises [:name:] inside a set, whatever the name.
 func bracketClass(s string) (string, int) {
 	if !strings.HasPrefix(s, "[:") {
 		return "", 0
 	}
-	end := strings.Index(s[2:], ":]")
-	if end < 0 {
+	n := 2
+	for n < len(s) && s[n] >= 'a' && s[n] < 'z' {
+		n++
+	}
+	if !strings.HasPrefix(s[n:], ":]") {
 		return "", 0
 	}
-	name := s[2 : 2+end]
-	if _, known := classes[name]; !known {
-		return "", 0
-	}
-	return name, end + 4
+	return s[2:n], n + 2
 }
 
 // bracketChar reads one member of a set: a character, an escaped one, or the
@@ -146,5 +153,3 @@ var classes = map[string]func(byte) bool{
 	"cntrl":  func(c byte) bool { return c < ' ' || c == 0x7f },
 	"xdigit": func(c byte) bool { return isDigit(c) || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F' },
 }
-
-func inClass(name string, c byte) bool { return classes[name](c) }
