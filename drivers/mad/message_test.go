@@ -90,7 +90,9 @@ func FuzzParseMessage(f *testing.F) {
 		if !m.HasID && m.Action != "LOG" {
 			t.Fatalf("message without id: %+v", m)
 		}
-		m.Log()
+		if l, isLog := m.Log(); isLog && l.Severity != 'E' && l.Severity != 'I' && l.Severity != 'D' {
+			t.Fatalf("severity %q", l.Severity)
+		}
 	})
 }
 
