@@ -9,10 +9,14 @@ import (
 )
 
 // PoolXML is the database body, which pool listings show: with the last history record only.
-func (v *VM) PoolXML() []byte { return v.appendXML(make([]byte, 0, 4096), v.History[max(len(v.History)-1, 0):]) }
+func (v *VM) PoolXML() []byte {
+	return v.appendXML(make([]byte, 0, 4096), v.History[max(len(v.History)-1, 0):])
+}
 
 // InfoXML is the document of one.vm.info: with all history records.
-func (v *VM) InfoXML() []byte { return v.appendXML(make([]byte, 0, 4096+512*len(v.History)), v.History) }
+func (v *VM) InfoXML() []byte {
+	return v.appendXML(make([]byte, 0, 4096+512*len(v.History)), v.History)
+}
 
 // SnapshotXML is the document that history bodies end with: without any record.
 func (v *VM) SnapshotXML() []byte { return v.appendXML(make([]byte, 0, 4096), nil) }
