@@ -160,10 +160,11 @@ func contextLine(s *script, vid int, p place, fe FrontEnd, context *template.Vec
 // Attach is the command that brings a disk to the host of a running VM, and the one that takes it away again. warning tells of a
 // volatile disk without size, for which there is no command.
 func Attach(v *vm.VM, disk *template.Vector, frontEnd string) (do, undo, warning string, err error) {
-	p, err := open(v, "attach_disk, ")
-	if err != nil {
-		return "", "", "", err
+	cur := v.Current()
+	if cur == nil {
+		return "", "", "", Error("attach_action, VM has no history")
 	}
+	p := currentPlace(cur)
 	if do, warning, err = prologCommand(v.ID, p, frontEnd, disk); err != nil {
 		return "", "", "", err
 	}
@@ -173,22 +174,19 @@ func Attach(v *vm.VM, disk *template.Vector, frontEnd string) (do, undo, warning
 
 // Detach is the command that takes a disk away from the host of a running VM. problem tells why a disk is not saved.
 func Detach(v *vm.VM, disk *template.Vector) (text, problem string, err error) {
-	p, err := open(v, "detach_disk, ")
-	if err != nil {
-		return "", "", err
+	cur := v.Current()
+	if cur == nil {
+		return "", "", Error("detach_action, VM has no history")
 	}
-	return epilogCommand(v.ID, p, disk)
+	return epilogCommand(v.ID, currentPlace(cur), disk)
 }
 
 // LiveMigration is the command that accompanies a live migration; the VM driver completes it to PREMIGRATE and POSTMIGRATE.
 func LiveMigration(v *vm.VM) (string, error) {
-	p, err := open(v, "migrate, ")
-	if err != nil {
-		return "", err
-	}
 	prev := v.Previous()
 	if prev == nil {
-		return "", Error(fmt.Sprintf("migrate, VM %d has no history", v.ID))
+		return "", Error("migrate_action, VM has no history")
 	}
+	p := currentPlace(v.Current())
 	return command("MIGRATE", p.tm, prev.Hostname, p.host, p.dir, strconv.Itoa(v.ID), strconv.Itoa(p.ds))
 }

@@ -29,7 +29,9 @@ func CPUUnits(cpu float64) int { return int(float32(cpu) * 100) }
 func (v *VM) SetError(date, message string) { setDated(&v.UserTemplate, "ERROR", date, message) }
 
 // SetMonitorError writes ERROR_MONITOR into the user template, as SetError does.
-func (v *VM) SetMonitorError(date, message string) { setDated(&v.UserTemplate, "ERROR_MONITOR", date, message) }
+func (v *VM) SetMonitorError(date, message string) {
+	setDated(&v.UserTemplate, "ERROR_MONITOR", date, message)
+}
 
 // ClearMonitorError removes ERROR_MONITOR: the VM could be monitored.
 func (v *VM) ClearMonitorError() { v.UserTemplate.Erase("ERROR_MONITOR") }

@@ -14,7 +14,9 @@ func IsVolatile(disk *template.Vector) bool {
 }
 
 // Disk is the DISK with that DISK_ID, nil if there is none. It belongs to the VM.
-func (v *VM) Disk(id int) *template.Vector { return numbered(v.Template.Vectors("DISK"), "DISK_ID", id) }
+func (v *VM) Disk(id int) *template.Vector {
+	return numbered(v.Template.Vectors("DISK"), "DISK_ID", id)
+}
 
 // NIC is the NIC with that NIC_ID, nil if there is none. It belongs to the VM.
 func (v *VM) NIC(id int) *template.Vector { return numbered(v.Template.Vectors("NIC"), "NIC_ID", id) }
@@ -82,7 +84,9 @@ func (v *VM) HotSavingDisk() *template.Vector {
 }
 
 // DeferredSavingDisk is the DISK for which an image is being made that will get its content at shutdown, nil if none.
-func (v *VM) DeferredSavingDisk() *template.Vector { return marked(v.Template.Vectors("DISK"), "SAVE_AS_ACTIVE") }
+func (v *VM) DeferredSavingDisk() *template.Vector {
+	return marked(v.Template.Vectors("DISK"), "SAVE_AS_ACTIVE")
+}
 
 func marked(all []*template.Vector, key string) *template.Vector {
 	for _, one := range all {
@@ -124,7 +128,9 @@ func (v *VM) Snapshot(id int) *template.Vector {
 }
 
 // ActiveSnapshot is the SNAPSHOT that is being taken, reverted to or deleted, nil if none.
-func (v *VM) ActiveSnapshot() *template.Vector { return marked(v.Template.Vectors("SNAPSHOT"), "ACTIVE") }
+func (v *VM) ActiveSnapshot() *template.Vector {
+	return marked(v.Template.Vectors("SNAPSHOT"), "ACTIVE")
+}
 
 // RemoveSnapshot removes one SNAPSHOT and reports whether it was there.
 func (v *VM) RemoveSnapshot(snapshot *template.Vector) bool {
