@@ -1,0 +1,3 @@
+#!/bin/sh
+# The VMs of this host.
+exec ../../vmm/xen3/poll -t

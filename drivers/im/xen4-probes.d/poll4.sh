@@ -1,0 +1,3 @@
+#!/bin/sh
+# The VMs of this host.
+exec ../../vmm/xen4/poll -t

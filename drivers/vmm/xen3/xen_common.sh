@@ -1,0 +1,1 @@
+../xen4/xen_common.sh
