@@ -1,6 +1,7 @@
 package console
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -140,7 +141,7 @@ func (c *Client) call(ctx context.Context, method string, args ...any) (string, 
 	case len(body) > maxAnswer:
 		return "", fmt.Errorf("%s: answer larger than %d bytes", method, maxAnswer)
 	}
-	answer := xmlrpc.Response(body)
+	answer := xmlrpc.Response(bytes.Map(legalXML, body))
 	if err := answer.Err(); err != nil {
 		return "", fmt.Errorf("%s: %w", method, err)
 	}
@@ -149,6 +150,15 @@ func (c *Client) call(ctx context.Context, method string, args ...any) (string, 
 		return "", fmt.Errorf("%s: %w", method, err)
 	}
 	return stringResult(method, result)
+}
+
+// legalXML replaces what XML does not allow. oned writes templates as users
+// gave them, and one machine's stray control character must not hide the pool.
+func legalXML(r rune) rune {
+	if r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == 0xFFFE || r == 0xFFFF {
+		return '?'
+	}
+	return r
 }
 
 // stringResult reads 4.6's result array: success, value or text, code.
