@@ -46,7 +46,12 @@ func (x *explainer) ranking(candidates []Candidate, own, byPolicy string, t *tab
 // tries its hosts.
 func (x *explainer) explainDispatch(decisions []*Decision, at int) {
 	d := x.decision
-	if len(d.Hosts) == 0 {
+	switch {
+	case len(d.Hosts) > 0:
+	case d.Message == "":
+		x.out.Result = "No host is tried, it stays " + x.stays() + ". " + x.tells("")
+		return
+	default:
 		x.out.Result = "No host is left, it stays " + x.stays() + ". " + x.tells(d.Message)
 		return
 	}
@@ -82,7 +87,7 @@ func (x *explainer) explainDispatch(decisions []*Decision, at int) {
 	}
 	why := "None of the hosts that suit can be used"
 	if x.onlyDatastores {
-		why = "No host that suits has a system datastore it can use (host and datastore must be in the same cluster)"
+		why = "No host that suits has a suitable system datastore in its cluster"
 	}
 	x.out.Result = why + ": it stays " + x.stays() + ". " + x.tells("")
 }
