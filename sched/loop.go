@@ -19,14 +19,16 @@ type Scheduler struct {
 	log  *Log
 	now  func() time.Time
 	zone int
+	// retry is the pause between attempts to reach oned at start.
+	retry time.Duration
 }
 
 // New makes a scheduler. Run starts it.
 func New(conf *Config, oned *Oned, log *Log, now func() time.Time) *Scheduler {
-	return &Scheduler{conf: conf, oned: oned, log: log, now: now}
+	return &Scheduler{conf: conf, oned: oned, log: log, now: now, retry: contactRetry}
 }
 
-// contactRetry is the pause between attempts to reach oned at start.
+// contactRetry is 4.6's.
 const contactRetry = 2 * time.Second
 
 // Run writes the head of the log, waits until oned answers and makes passes
@@ -89,7 +91,7 @@ func (s *Scheduler) contact(ctx context.Context) bool {
 			s.info("SCHED", "Configuring scheduler for Zone ID: "+strconv.Itoa(s.zone))
 			return true
 		}
-		if !sleep(ctx, contactRetry) {
+		if !sleep(ctx, s.retry) {
 			return false
 		}
 	}
