@@ -11,6 +11,7 @@ import (
 	"cmp"
 	"iter"
 	"slices"
+	"sort"
 	"strings"
 )
 
@@ -85,9 +86,11 @@ func (t *Template) find(name string) (from, to int) {
 		return 0, 0
 	}
 	from, _ = slices.BinarySearchFunc(t.attrs, name, func(a Attr, name string) int { return cmp.Compare(a.Name, name) })
-	for to = from; to < len(t.attrs) && t.attrs[to].Name == name; to++ {
+	rest := t.attrs[from:]
+	if len(rest) == 0 || rest[0].Name != name {
+		return from, from
 	}
-	return from, to
+	return from, from + sort.Search(len(rest), func(i int) bool { return rest[i].Name != name })
 }
 
 // Get returns the value of the first attribute of that name, "" when there is

@@ -2,12 +2,11 @@ package template
 
 import "strings"
 
-// Text returns the text form, one attribute a line, every value quoted. Parse
-// reads it back to an equal template if each name and key is one that Parse
-// gives (XML names such as A-B and keys in lower case come only from the XML
-// form), no value contains "]]>" (see XMLSafe), and the template begins with
-// no NAME that Parse would trim. A vector without keys cannot be written and
-// is left out.
+// Text returns the text form, one attribute a line, every value quoted.
+// ParseText reads it back to an equal template, provided that the template is
+// XMLSafe and that its names and keys are ones the text form has: A-B, a key in
+// lower case or a name that begins with XML come only from elsewhere. A
+// vector without keys cannot be written and is left out.
 func (t *Template) Text() string {
 	var b strings.Builder
 	for a := range t.Attrs() {
