@@ -89,8 +89,7 @@ func (v *VM) RefreshSnapshot() {
 	}
 }
 
-// ResetInfo forgets what was monitored: the VM is nowhere, so it uses nothing. The current record's snapshot follows.
-func (v *VM) ResetInfo() {
-	v.Memory, v.CPU, v.NetTX, v.NetRX = 0, 0, 0, 0
-	v.RefreshSnapshot()
+// ResetInfo says at the time now (epoch seconds) that the VM is on no host and uses nothing. As in 4.6 that counts as a poll.
+func (v *VM) ResetInfo(now int64) {
+	v.ApplyPoll(Poll{NetRX: absent, NetTX: absent, State: '-'}, now)
 }
