@@ -35,6 +35,8 @@ func Parse(text string) (*Node, error) {
 	p := parser{in: text, pos: start, cr: strings.IndexByte(text, '\r') >= 0}
 	p.nodes.size = min(max(strings.Count(text, "</"), 4), 256)
 	p.links.size = p.nodes.size
+	p.open = make([]frame, 0, 8)
+	p.pending = make([]*Node, 0, 32)
 	return p.document()
 }
 
