@@ -2,7 +2,6 @@ package sched
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,6 +21,8 @@ var scheduledActions = []string{
 
 // snapshotCreate is the one with a method of its own.
 const snapshotCreate = "snapshot-create"
+
+const errUnsupported Message = "This action is not supported."
 
 // runActions executes what the owners of machines ordered for a time that has
 // passed. A pool that can't be read skips it, the pass goes on.
@@ -122,7 +123,7 @@ func (s *Scheduler) runAction(ctx context.Context, vm int, action *template.Vect
 
 func (s *Scheduler) act(ctx context.Context, vm int, name string) error {
 	if !slices.Contains(scheduledActions, name) {
-		return errors.New("This action is not supported.")
+		return errUnsupported
 	}
 	s.log.Flush()
 	var err error

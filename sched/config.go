@@ -1,7 +1,6 @@
 package sched
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -26,8 +25,16 @@ type Config struct {
 	attributes *template.Template
 }
 
-// ErrConfig is a sched.conf that can't be read.
-var ErrConfig = errors.New("Error reading configuration file.")
+// Message is an error whose text is 4.6's, which people and scripts know.
+type Message string
+
+func (m Message) Error() string { return string(m) }
+
+// The errors that prevent the start.
+const (
+	ErrConfig    Message = "Error reading configuration file."
+	ErrLogSystem Message = "Unknown LOG_SYSTEM."
+)
 
 // LoadConfig reads a sched.conf.
 func LoadConfig(path string) (*Config, error) {
@@ -73,7 +80,7 @@ func (c *Config) readLog(v *template.Vector) error {
 	switch c.LogSystem {
 	case "file", "syslog", "stderr":
 	default:
-		return errors.New("Unknown LOG_SYSTEM.")
+		return ErrLogSystem
 	}
 	if level := leadingInt(v.Get("DEBUG_LEVEL")); 0 <= level && level <= int(match.LevelDebug) {
 		c.LogLevel = match.Level(level)

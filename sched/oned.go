@@ -2,7 +2,6 @@ package sched
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -124,11 +123,11 @@ func ReadSession() (string, error) {
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return "", errors.New("Could not open file: " + path)
+		return "", Message("Could not open file: " + path)
 	}
 	line, _, _ := strings.Cut(string(text), "\n")
 	if line == "" {
-		return "", errors.New("Wrong format must be <username>:<password>")
+		return "", Message("Wrong format must be <username>:<password>")
 	}
 	return line, nil
 }

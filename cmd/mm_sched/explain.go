@@ -18,11 +18,11 @@ func explain(ctx context.Context, dirs config.Dirs, args []string) error {
 	flags := flag.NewFlagSet("mm_sched explain", flag.ContinueOnError)
 	file := flags.String("pool", "", "read a saved snapshot instead of asking oned")
 	if err := flags.Parse(args); err != nil {
-		return errUsage
+		return usageError{}
 	}
 	id, err := strconv.Atoi(flags.Arg(0))
 	if err != nil || flags.NArg() != 1 || id < 0 {
-		return errUsage
+		return usageError{}
 	}
 	conf, err := explainConfig(dirs, *file != "")
 	if err != nil {
@@ -82,7 +82,7 @@ func fetchSnapshot(ctx context.Context, conf *sched.Config) (string, error) {
 // snapshot saves what a pass would decide on, for explain -pool.
 func snapshot(ctx context.Context, dirs config.Dirs, args []string) error {
 	if len(args) != 1 {
-		return errUsage
+		return usageError{}
 	}
 	conf, err := sched.LoadConfig(dirs.Etc + "sched.conf")
 	if err != nil {

@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -20,7 +19,10 @@ const usage = `Usage: mm_sched                            run the scheduler
        mm_sched explain -pool FILE VMID   the same on a saved snapshot, offline
        mm_sched snapshot FILE             save what the scheduler sees now`
 
-var errUsage = errors.New(usage)
+// usageError is a command line that can't be understood.
+type usageError struct{}
+
+func (usageError) Error() string { return usage }
 
 // exitFailure is 4.6's exit status for what prevents the start.
 const exitFailure = 255
@@ -53,7 +55,7 @@ func run(ctx context.Context, args []string) error {
 		fmt.Println(usage)
 		return nil
 	}
-	return errUsage
+	return usageError{}
 }
 
 // serve runs the scheduler until ctx ends.

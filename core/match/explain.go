@@ -108,9 +108,11 @@ func (x *explainer) findVM(pools *Pools, maxVM, id int) error {
 	waiting := ReadVMs(pools.VMs, 0)
 	before := slices.IndexFunc(waiting, func(vm *VM) bool { return vm.ID == id })
 	if before >= 0 {
-		x.note("A pass looks at the first %d waiting machines only (MAX_VM) and %d with lower ids wait: it does not get to this one. What follows is as if it did.", maxVM, before)
+		x.note("A pass looks at the first %d waiting machines only (MAX_VM) and %d with lower ids wait: "+
+			"it does not get to this one. What follows is as if it did.", maxVM, before)
 	} else {
-		x.note("The machine does not wait for a place: only PENDING machines and RUNNING ones with RESCHED=1 do. What follows is as if it did.")
+		x.note("The machine does not wait for a place: only PENDING machines and RUNNING ones with RESCHED=1 do. " +
+			"What follows is as if it did.")
 	}
 	x.vm = readVM(node)
 	x.out.VM = x.vm
@@ -169,7 +171,7 @@ func (x *explainer) imageNote(e Event) string {
 			need = use.MB
 		}
 	}
-	return fmt.Sprintf("Image datastore %d (%s) has %d MB free and must have more than %d. No host is tried; 4.6 stores no SCHED_MESSAGE for this.",
+	return fmt.Sprintf("Image datastore %d (%s) has %d MB free and must have more than %d. No host is tried.",
 		ds.ID, ds.Name, ds.FreeMB, need)
 }
 

@@ -64,7 +64,8 @@ func (x *explainer) explainDispatch(decisions []*Decision, at int) {
 		p.Accept()
 	}
 	if most := p.policy.MaxDispatch; most > 0 && p.done >= most {
-		x.out.Result = fmt.Sprintf("It suits, but a pass dispatches %d machines (MAX_DISPATCH) and those with lower ids come first: it waits for the next pass.", most)
+		x.out.Result = fmt.Sprintf("Hosts suit, but a pass dispatches %d machines (MAX_DISPATCH) and those with lower ids come first: "+
+			"it waits for the next pass.", most)
 		return
 	}
 	p.decisions, p.vm, p.host = decisions, at, 0
