@@ -19,6 +19,9 @@ type family[T state.Object[T]] struct {
 	pool func(*state.Snapshot) *state.Pool[T]
 	edit func(*state.Tx) *state.Editor[T]
 
+	// also follows each document of a listing, last is its end; both escaped.
+	also func(s *state.Snapshot, id int) []byte
+	last func(s *state.Snapshot) []byte
 	// document is what info returns; nil: the same as in listings.
 	document func(s *state.Snapshot, obj T) string
 	// self is the id that -1 stands for in info.
@@ -354,6 +357,12 @@ func (f *family[T]) listing(c *Call, flag, start, end int, keep func(*state.Snap
 		}
 		left--
 		out = append(out, pool.Listing(id))
+		if f.also != nil {
+			out = append(out, f.also(s, id))
+		}
+	}
+	if f.last != nil {
+		out = append(out, f.last(s))
 	}
 	return append(out, []byte("&lt;/"+f.root+"&gt;")), nil
 }

@@ -43,7 +43,8 @@ type Server struct {
 	conf    *config.Config
 	rows    Rows
 	drivers Drivers
-	log     *slog.Logger
+	log     *slog.Logger // module ReM
+	authLog *slog.Logger // module AuM
 	now     func() time.Time
 
 	methods  map[string]*Method
@@ -59,6 +60,7 @@ type Options struct {
 	DB      *db.DB
 	Drivers Drivers
 	Log     *slog.Logger // module ReM
+	AuthLog *slog.Logger // module AuM
 	Now     func() time.Time
 	// Master forwards calls of a federation's slave; nil on other daemons.
 	Master Master
@@ -72,7 +74,7 @@ type Master interface {
 // NewServer makes a server with all methods of 4.6.
 func NewServer(o Options) *Server {
 	s := &Server{
-		store: o.Store, conf: o.Conf, rows: o.DB, drivers: o.Drivers, log: o.Log, now: o.Now, master: o.Master,
+		store: o.Store, conf: o.Conf, rows: o.DB, drivers: o.Drivers, log: o.Log, authLog: o.AuthLog, now: o.Now, master: o.Master,
 		methods: map[string]*Method{},
 	}
 	for _, m := range Methods() {

@@ -88,7 +88,7 @@ func (s *Server) direct(ctx context.Context, u *user.User, token string) (*auth.
 		}
 		return s.callerOf(u), nil
 	case "public":
-		s.log.Error("User: " + u.Name + " attempted a direct authentication.")
+		s.authLog.Error("User: " + u.Name + " attempted a direct authentication.")
 		return nil, errNotAuthenticated
 	}
 	if s.sessions.good(false, u.ID, token, s.now().Unix()) {
@@ -105,12 +105,12 @@ func (s *Server) direct(ctx context.Context, u *user.User, token string) (*auth.
 func (s *Server) delegated(ctx context.Context, server *user.User, rest string) (*auth.Caller, error) {
 	name, secret, ok := strings.Cut(rest, ":")
 	if !ok {
-		s.log.Error("Wrong token format")
+		s.authLog.Error("Wrong token format")
 		return nil, errNotAuthenticated
 	}
 	target := s.store.Snapshot().Users.ByName(name)
 	if target == nil {
-		s.log.Error("User: " + name + " does not exist. Returned by server auth")
+		s.authLog.Error("User: " + name + " does not exist. Returned by server auth")
 		return nil, errNotAuthenticated
 	}
 	if s.sessions.good(true, target.ID, secret, s.now().Unix()) {
@@ -126,16 +126,16 @@ func (s *Server) delegated(ctx context.Context, server *user.User, rest string) 
 // external lets the driver "default" vouch for somebody that the cloud does not know yet, and makes a user of him.
 func (s *Server) external(ctx context.Context, name, token string) (*auth.Caller, error) {
 	if s.conf.Federation.Slave() {
-		s.log.Error("UserPool::allocate called, but this OpenNebula is a federation slave")
+		s.authLog.Error("UserPool::allocate called, but this OpenNebula is a federation slave")
 		return nil, errNotAuthenticated
 	}
 	answer, err := s.ask(ctx, -1, "default", name, "-", token)
 	if err != nil {
 		return nil, err
 	}
-	u, err := s.createExternal(answer)
+	u, err := s.createExternal(ctx, answer)
 	if err != nil {
-		s.log.Error("Can't create user: " + err.Error() + " Driver response: " + answer)
+		s.authLog.Error("Can't create user: " + err.Error() + " Driver response: " + answer)
 		return nil, errNotAuthenticated
 	}
 	return s.callerOf(u), nil
@@ -144,7 +144,7 @@ func (s *Server) external(ctx context.Context, name, token string) (*auth.Caller
 func (s *Server) ask(ctx context.Context, uid int, driver, name, stored, token string) (string, error) {
 	text, err := s.drivers.Authenticate(ctx, uid, driver, name, stored, token)
 	if err != nil {
-		s.log.Error("Auth Error: " + err.Error())
+		s.authLog.Error("Auth Error: " + err.Error())
 		return "", errNotAuthenticated
 	}
 	return text, nil

@@ -60,8 +60,8 @@ func imageRows(before, after *image.Image) []pendingRow {
 	})
 }
 
-func netRows(before, after *vnet.Net) []pendingRow {
-	rows := objectRow(db.NetworkPool, before, after, func(n *vnet.Net) []any {
+func netRows(before, after *vnet.VNet) []pendingRow {
+	rows := objectRow(db.NetworkPool, before, after, func(n *vnet.VNet) []any {
 		values := append([]any{n.ID, n.Name, string(n.PoolXML())}, ownerValues(n.Access())...)
 		return append(values, n.ClusterID)
 	})
@@ -120,7 +120,7 @@ func groupQuotaRows(before, after *quota.Account) []pendingRow {
 }
 
 // leaseRows are the differences between the leases of a network before and after.
-func leaseRows(before, after *vnet.Net) []pendingRow {
+func leaseRows(before, after *vnet.VNet) []pendingRow {
 	if after == nil {
 		return []pendingRow{{table: db.Leases, op: db.DeleteAll, key: key(before.ID)}}
 	}

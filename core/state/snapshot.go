@@ -22,7 +22,7 @@ type Snapshot struct {
 	VMs        Pool[*vm.VM]
 	Hosts      Pool[*host.Host]
 	Images     Pool[*image.Image]
-	Nets       Pool[*vnet.Net]
+	Nets       Pool[*vnet.VNet]
 	Datastores Pool[*datastore.Datastore]
 	Clusters   Pool[*cluster.Cluster]
 	Templates  Pool[*vmtemplate.VMTemplate]

@@ -91,6 +91,14 @@ func (s *Store) Update(fn func(*Tx) error) error {
 	return <-c.result
 }
 
+// Post runs fn in a write transaction and returns when it has run, without waiting for the disk: for what happened outside and
+// has happened, whether or not it can be written down. The order of posts and updates is the order of their calls. fn's own error
+// is returned; should the database refuse the batch, that is logged and what fn did is lost, as everything since.
+func (s *Store) Post(fn func(*Tx) error) error {
+	_, err := s.run(fn)
+	return err
+}
+
 func (s *Store) run(fn func(*Tx) error) (c *commit, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

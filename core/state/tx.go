@@ -31,7 +31,7 @@ type Tx struct {
 	VMs         *Editor[*vm.VM]
 	Hosts       *Editor[*host.Host]
 	Images      *Editor[*image.Image]
-	Nets        *Editor[*vnet.Net]
+	Nets        *Editor[*vnet.VNet]
 	Datastores  *Editor[*datastore.Datastore]
 	Clusters    *Editor[*cluster.Cluster]
 	Templates   *Editor[*vmtemplate.VMTemplate]

@@ -1,0 +1,254 @@
+package manager
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"goned/core/lifecycle"
+	"goned/core/message"
+	"goned/core/monitor"
+	"goned/core/state"
+	"goned/core/template"
+	"goned/drivers/datastore"
+	"goned/drivers/hooks"
+	"goned/drivers/im"
+	"goned/drivers/mad"
+	"goned/drivers/tm"
+	"goned/drivers/vmm"
+	"goned/drivers/vmm/deploy"
+)
+
+// readDefaults reads the file with a hypervisor driver's default attributes.
+func (m *Manager) readDefaults(h *hypervisor, path string) {
+	h.defaults = &template.Template{}
+	if path == "" {
+		return
+	}
+	if !strings.HasPrefix(path, "/") {
+		path = m.conf.Dirs.Etc + path
+	}
+	text, err := os.ReadFile(path)
+	if err == nil {
+		h.defaults, err = template.ParseText(string(text))
+	}
+	if err != nil {
+		h.defaults = &template.Template{}
+		m.logLine("VMM", message.Error, "Error loading driver configuration file "+path+": "+err.Error())
+	}
+}
+
+// post runs a transaction for something that has happened outside. Nobody can be told when it fails, but the log.
+func (m *Manager) post(module, what string, fn func(*state.Tx) error) {
+	if err := m.store.Post(fn); err != nil {
+		m.logLine(module, message.Error, what+": "+err.Error())
+	}
+}
+
+func vmKey(action string, vm int) string { return action + " " + strconv.Itoa(vm) }
+
+func (m *Manager) sendVMAction(x message.VMAction) {
+	fail := func(reason string) {
+		m.post("VMM", x.Action, func(tx *state.Tx) error {
+			return lifecycle.VMMAnswer(tx, lifecycle.Answer{Action: x.Action, VM: x.VM, Info: reason})
+		})
+	}
+	refuse := func(text string) {
+		m.log.Write(message.Log{VM: x.VM, Module: "VMM", Level: message.Error, Text: text})
+		fail("")
+	}
+	h := m.hypervisors[x.Driver]
+	if h == nil {
+		refuse(lifecycle.ActionName(x.Action) + "_action, error getting driver " + x.Driver)
+		return
+	}
+	if x.Deployment {
+		if err := m.writeDeployment(h, x); err != nil {
+			m.log.Write(message.Log{VM: x.VM, Module: "VMM", Level: message.Error, Text: err.Error()})
+			refuse("deploy_action, error generating deployment file: " + x.LocalFile)
+			return
+		}
+	}
+	line := vmm.Request{
+		Host: x.Host, NetDriver: x.NetDriver, MigrHost: x.MigrHost, MigrNetDriver: x.MigrNetDriver, DeployID: x.DeployID,
+		LocalFile: x.LocalFile, RemoteFile: x.RemoteFile, CheckpointFile: x.Checkpoint, TMCommand: x.TMCommand,
+		TMRollback: x.TMRollback, DiskTarget: x.DiskTarget, VM: x.Document,
+	}.Line(vmm.Action(x.Action), x.VM)
+	m.pending.add(x.Driver, vmKey(x.Action, x.VM), fail)
+	if err := h.driver.Send(line); err != nil {
+		m.pending.answered(x.Driver, vmKey(x.Action, x.VM))
+		fail(err.Error())
+	}
+}
+
+// writeDeployment writes the file that tells the hypervisor what to run.
+func (m *Manager) writeDeployment(h *hypervisor, x message.VMAction) error {
+	content, err := deploy.Render(h.kind, deploy.Input{VM: x.Document, HostTemplate: x.HostTemplate, Defaults: h.defaults})
+	if err != nil {
+		return err
+	}
+	return writeFile(x.LocalFile, content, 0o644)
+}
+
+func (m *Manager) sendCancelVM(x message.CancelVMAction) {
+	h := m.hypervisors[x.Driver]
+	if h == nil {
+		m.log.Write(message.Log{VM: x.VM, Module: "VMM", Level: message.Error,
+			Text: "driver_cancel_action, error getting driver " + x.Driver})
+		return
+	}
+	m.note("VMM", h.driver.Send(vmm.CancelLine(x.VM)))
+}
+
+// note logs that a request without an answer could not be sent.
+func (m *Manager) note(module string, err error) {
+	if err != nil {
+		m.logLine(module, message.Error, "Cannot send to driver: "+err.Error())
+	}
+}
+
+func (m *Manager) sendTransfer(x message.Transfer) {
+	fail := func(reason string) {
+		m.post("TM", "TRANSFER", func(tx *state.Tx) error {
+			return lifecycle.TransferAnswer(tx, lifecycle.Answer{Action: "TRANSFER", VM: x.VM, Info: reason})
+		})
+	}
+	for _, f := range append(x.Files, message.File{Path: x.Path, Content: x.Script}) {
+		if err := writeFile(f.Path, f.Content, 0o644); err != nil {
+			m.log.Write(message.Log{VM: x.VM, Module: "TM", Level: message.Error, Text: "could not open file: " + f.Path})
+			fail("")
+			return
+		}
+	}
+	m.pending.add("transfer_exe", vmKey("TRANSFER", x.VM), fail)
+	if err := m.transfer.Send(tm.TransferLine(x.VM, x.Path)); err != nil {
+		m.pending.answered("transfer_exe", vmKey("TRANSFER", x.VM))
+		fail(err.Error())
+	}
+}
+
+func (m *Manager) sendCancelTransfer(x message.CancelTransfer) {
+	m.note("TM", m.transfer.Send(vmm.CancelLine(x.VM)))
+}
+
+func (m *Manager) sendImageAction(x message.ImageAction) {
+	fail := func(reason string) {
+		m.post("ImM", x.Action, func(tx *state.Tx) error {
+			return lifecycle.ImageAnswer(tx, lifecycle.ImageResult{Action: x.Action, Image: x.Image, Info: reason})
+		})
+	}
+	m.pending.add("image_exe", vmKey(x.Action, x.Image), fail)
+	if err := m.datastore.Send(datastore.Line(datastore.Action(x.Action), x.Image, x.ImageXML, x.DSXML)); err != nil {
+		m.pending.answered("image_exe", vmKey(x.Action, x.Image))
+		fail(err.Error())
+	}
+}
+
+func (m *Manager) sendMonitorDatastore(x message.MonitorDatastore) {
+	m.note("ImM", m.datastore.Send(datastore.Line(datastore.Monitor, x.Datastore, "", x.DSXML)))
+}
+
+func (m *Manager) sendMonitorHost(x message.MonitorHost) {
+	d := m.info[x.Driver]
+	if d == nil {
+		m.logLine("InM", message.Error, "Could not find information driver "+x.Driver)
+		m.post("InM", "MONITOR", func(tx *state.Tx) error { return monitor.NoDriver(tx, x.Host) })
+		return
+	}
+	fail := func(reason string) {
+		m.post("InM", "MONITOR", func(tx *state.Tx) error { return monitor.HostAnswer(tx, x.Host, false, reason) })
+	}
+	m.pending.add(x.Driver, vmKey("MONITOR", x.Host), fail)
+	if err := d.Send(im.MonitorLine(x.Host, x.Name, x.DSLocation, x.First)); err != nil {
+		m.pending.answered(x.Driver, vmKey("MONITOR", x.Host))
+		fail(err.Error())
+	}
+}
+
+func (m *Manager) sendStopMonitor(x message.StopMonitor) {
+	if d := m.info[x.Driver]; d != nil {
+		m.note("InM", d.Send(im.StopMonitorLine(x.Host, x.Name)))
+	}
+}
+
+func (m *Manager) sendHook(x message.Hook) {
+	host := x.Host
+	if host == "" {
+		host = hooks.Local
+	}
+	m.runs.add(x)
+	m.note("HKM", m.hooks.Send(hooks.Execution{
+		ObjectID: x.Object, Name: x.Name, Host: host, Command: x.Command, Arguments: x.Arguments,
+	}.Line()))
+}
+
+// received is a driver's line as oned.log quotes it: the quoted line keeps its end, so an empty line follows.
+func received(msg mad.Message) string {
+	line := msg.Action + " " + msg.Result
+	if msg.HasID {
+		line += " " + strconv.Itoa(msg.ID)
+	}
+	return strings.TrimRight(line+" "+msg.Text, " ") + "\n"
+}
+
+func (m *Manager) vmAnswer(driver string, msg mad.Message) {
+	m.logLine("VMM", message.Debug, "Message received: "+received(msg))
+	if !msg.HasID {
+		return
+	}
+	m.pending.answered(driver, vmKey(msg.Action, msg.ID))
+	m.post("VMM", msg.Action, func(tx *state.Tx) error {
+		return lifecycle.VMMAnswer(tx, lifecycle.Answer{
+			Action: msg.Action, VM: msg.ID, Success: msg.Success(), Info: msg.Text, Line: received(msg),
+		})
+	})
+}
+
+func (m *Manager) transferAnswer(msg mad.Message) {
+	m.logLine("TM", message.Debug, "Message received: "+received(msg))
+	if !msg.HasID {
+		return
+	}
+	m.pending.answered("transfer_exe", vmKey(msg.Action, msg.ID))
+	m.post("TM", msg.Action, func(tx *state.Tx) error {
+		return lifecycle.TransferAnswer(tx, lifecycle.Answer{
+			Action: msg.Action, VM: msg.ID, Success: msg.Success(), Info: msg.Text, Line: received(msg),
+		})
+	})
+}
+
+func (m *Manager) imageAnswer(msg mad.Message) {
+	if !msg.HasID {
+		return
+	}
+	a := datastore.Action(msg.Action)
+	ok := datastore.Succeeded(a, msg.Result)
+	switch a {
+	case datastore.Stat:
+		m.requests.answer(requestStat, msg.ID, answer{ok, msg.Text})
+	case datastore.Monitor:
+		text, decoded := datastore.MonitorText(msg.Text)
+		if !decoded {
+			m.logLine("ImM", message.Error, fmt.Sprintf("Error monitoring datastore %d. Bad monitor data: %s", msg.ID, msg.Text))
+			return
+		}
+		m.post("ImM", msg.Action, func(tx *state.Tx) error { return monitor.DatastoreAnswer(tx, msg.ID, ok, text) })
+	case datastore.Copy, datastore.MakeFS, datastore.Clone, datastore.Remove:
+		m.pending.answered("image_exe", vmKey(msg.Action, msg.ID))
+		m.post("ImM", msg.Action, func(tx *state.Tx) error {
+			return lifecycle.ImageAnswer(tx, lifecycle.ImageResult{Action: msg.Action, Image: msg.ID, Success: ok, Info: msg.Text})
+		})
+	}
+}
+
+func (m *Manager) infoAnswer(msg mad.Message) {
+	if !msg.HasID || msg.Action != "MONITOR" {
+		return
+	}
+	for name := range m.info {
+		m.pending.answered(name, vmKey("MONITOR", msg.ID))
+	}
+	text := im.MonitorText(msg.Success(), msg.Text)
+	m.post("InM", msg.Action, func(tx *state.Tx) error { return monitor.HostAnswer(tx, msg.ID, msg.Success(), text) })
+}

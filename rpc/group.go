@@ -1,0 +1,160 @@
+package rpc
+
+import (
+	"goned/core/acl"
+	"goned/core/auth"
+	"goned/core/cloud"
+	"goned/core/group"
+	"goned/core/refusal"
+	"goned/core/resource"
+	"goned/core/state"
+	"goned/core/template"
+)
+
+var groups = &family[*group.Group]{
+	kind: resource.Group, root: "GROUP_POOL",
+	pool:     func(s *state.Snapshot) *state.Pool[*group.Group] { return &s.Groups },
+	edit:     func(tx *state.Tx) *state.Editor[*group.Group] { return tx.Groups },
+	also:     func(s *state.Snapshot, id int) []byte { return quotasOf(&s.GroupQuotas, id) },
+	last:     func(s *state.Snapshot) []byte { return escapedDefaults(s.GroupDefaults, "DEFAULT_GROUP_QUOTAS") },
+	document: func(s *state.Snapshot, g *group.Group) string { return string(cloud.GroupDocument(s, g)) },
+	self:     func(c *Call) int { return c.GID },
+	body:     func(g *group.Group) **template.Template { return &g.Template },
+	deleter:  auth.Admin,
+	deleting: func(c *Call, tx *state.Tx, g *group.Group) error {
+		err := cloud.RemoveGroup(tx, g)
+		if err != nil {
+			c.srv.logRefusal("GROUP", err)
+		}
+		return err
+	},
+}
+
+func groupMethods() []*Method {
+	provider := []Param{intParam("group"), intParam("zone"), intParam("cluster")}
+	return []*Method{
+		{Name: "one.group.allocate", Log: "GroupAllocate", Auth: "CREATE GROUP", Result: "group id", Forwarded: true,
+			Params: []Param{strParam("name").late()}, Handler: groupAllocate},
+		{Name: "one.group.info", Log: "GroupInfo", Auth: "USE GROUP", Result: "GROUP document", Params: idAnd(), Handler: groups.info},
+		{Name: "one.group.update", Log: "GroupUpdateTemplate", Auth: "MANAGE GROUP", Result: "group id", Forwarded: true,
+			Params: updateParams(), Handler: groups.update},
+		{Name: "one.group.delete", Log: "GroupDelete", Auth: "ADMIN GROUP", Result: "group id", Forwarded: true, Params: idAnd(), Handler: groups.delete},
+		{Name: "one.group.quota", Log: "GroupSetQuota", Auth: "ADMIN GROUP", Result: "group id",
+			Params: idAnd(strParam("quotas")), Handler: groupQuota},
+		{Name: "one.group.addprovider", Log: "GroupAddProvider", Auth: "ADMIN GROUP, ADMIN ZONE, ADMIN CLUSTER", Result: "group id",
+			Forwarded: true, Params: provider, Handler: groupAddProvider},
+		{Name: "one.group.delprovider", Log: "GroupDelProvider", Auth: "ADMIN GROUP, ADMIN ZONE, ADMIN CLUSTER", Result: "group id",
+			Forwarded: true, Params: provider, Handler: groupDelProvider},
+		{Name: "one.grouppool.info", Log: "GroupPoolInfo", Auth: "USE GROUP (filter)", Result: "GROUP_POOL document", Handler: groups.all},
+		{Name: "one.groupquota.info", Log: "GroupQuotaInfo", Auth: "any user", Result: "DEFAULT_GROUP_QUOTAS document", Handler: groupDefaults},
+		{Name: "one.groupquota.update", Log: "GroupQuotaUpdate", Auth: "primary group oneadmin", Result: "DEFAULT_GROUP_QUOTAS document",
+			Params: []Param{strParam("quotas")}, Handler: setGroupDefaults},
+	}
+}
+
+func groupAllocate(c *Call) (any, error) {
+	var id int
+	err := c.Update(func(tx *state.Tx) error {
+		if err := c.Authorize(tx.View(), c.ToCreate(resource.Group, "")); err != nil {
+			return err
+		}
+		if err := c.ReadLate(); err != nil {
+			return err
+		}
+		g, err := cloud.AddGroup(tx, c.Str(1))
+		if err != nil {
+			return refusal.OfAllocation(resource.Group.Noun(), err.Error())
+		}
+		id = g.ID
+		return nil
+	})
+	return id, err
+}
+
+func groupQuota(c *Call) (any, error) {
+	id := c.Int(1)
+	if id == cloud.RootGroup {
+		return nil, refusal.OfAction("Cannot set quotas for oneadmin group")
+	}
+	return c.UpdateID(id, func(tx *state.Tx) error {
+		if _, err := groups.find(c, tx.View(), auth.Admin, id); err != nil {
+			return err
+		}
+		return setLimits(tx.GroupQuotas, id, true, c.Str(2))
+	})
+}
+
+// allClusters stands for every cluster of a zone in a resource provider.
+const allClusters = 10
+
+// providerChecks are the rights that a change of a group's resource providers needs; adding also needs what it names to exist.
+func providerChecks(c *Call, s *state.Snapshot, adding bool) ([]auth.Check, error) {
+	gid, zid, cid := c.Int(1), c.Int(2), c.Int(3)
+	g := s.Groups.Get(gid)
+	if g == nil {
+		return nil, refusal.NotFound(resource.Group.Noun(), gid)
+	}
+	checks := []auth.Check{auth.On(auth.Admin, resource.Group, g)}
+	z := s.Zones.Get(zid)
+	if z == nil && adding {
+		return nil, refusal.NotFound(resource.Zone.Noun(), zid)
+	}
+	if z != nil {
+		checks = append(checks, auth.On(auth.Admin, resource.Zone, z))
+	}
+	if cid == allClusters || zid != c.Conf().Federation.Zone {
+		return checks, nil
+	}
+	cl := s.Clusters.Get(cid)
+	if cl == nil && adding {
+		return nil, refusal.NotFound(resource.Cluster.Noun(), cid)
+	}
+	if cl != nil {
+		checks = append(checks, auth.On(auth.Admin, resource.Cluster, cl))
+	}
+	return checks, nil
+}
+
+func changeProvider(c *Call, adding bool, change func(tx *state.Tx, g *group.Group, p group.Provider, rules []acl.Rule) error) (any, error) {
+	gid := c.Int(1)
+	return c.UpdateID(gid, func(tx *state.Tx) error {
+		checks, err := providerChecks(c, tx.View(), adding)
+		if err != nil {
+			return err
+		}
+		if err := c.Authorize(tx.View(), checks...); err != nil {
+			return err
+		}
+		p := group.Provider{Zone: c.Int(2), Cluster: c.Int(3)}
+		if err := change(tx, tx.Groups.Edit(gid), p, cloud.ProviderRules(gid, p)); err != nil {
+			return refusal.New(refusal.Internal, "Cannot edit resources", err.Error())
+		}
+		return nil
+	})
+}
+
+func groupAddProvider(c *Call) (any, error) {
+	return changeProvider(c, true, func(tx *state.Tx, g *group.Group, p group.Provider, rules []acl.Rule) error {
+		if err := g.AddProvider(p); err != nil {
+			return err
+		}
+		for _, r := range rules {
+			if _, err := cloud.AddRule(tx, r); err != nil {
+				c.srv.logRefusal("GROUP", err)
+			}
+		}
+		return nil
+	})
+}
+
+func groupDelProvider(c *Call) (any, error) {
+	return changeProvider(c, false, func(tx *state.Tx, g *group.Group, p group.Provider, rules []acl.Rule) error {
+		if err := g.DelProvider(p); err != nil {
+			return err
+		}
+		for _, r := range rules {
+			cloud.RemoveRuleLike(tx, r)
+		}
+		return nil
+	})
+}
