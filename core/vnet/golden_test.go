@@ -17,7 +17,7 @@ func TestStoredNetworksSurvive(t *testing.T) {
 			t.Errorf("%s: %v", path, err)
 			return
 		}
-		if got := string(l.Body()); got != c[2] {
+		if got := string(l.Row()); got != c[2] {
 			t.Errorf("%s: got %s, want %s", path, got, c[2])
 		}
 		if got := strconv.Itoa(int(l.IP)); got != c[1] {
@@ -33,7 +33,9 @@ func TestStoredNetworksSurvive(t *testing.T) {
 			t.Errorf("%s: %v", path, err)
 			return
 		}
-		v.SetLeases(leases[path+c[0]])
+		for _, l := range leases[path+c[0]] {
+			v.LoadLease(l)
+		}
 		if got := string(v.PoolXML()); got != c[1] {
 			t.Errorf("%s:\n got %s\nwant %s", path, got, c[1])
 		}
@@ -44,13 +46,6 @@ func TestStoredNetworksSurvive(t *testing.T) {
 }
 
 var recorded = Defaults{Size: 254, MACPrefix: 0x0200}
-
-// lenient are the recorded steps with addresses that 4.6 reads although they are malformed, as 1.2.3.x for 1.2.3.0. Ours refuses
-// them in 4.6's words, so the rest of such a scenario cannot be compared.
-func lenient(s *golden.Step) bool {
-	text := s.Text(1)
-	return s.OK() && (strings.Contains(text, "10.0.0.x") || strings.Contains(text, "ZZ"))
-}
 
 // TestRecordedNetworks does the recorded calls on networks and compares documents and error texts.
 func TestRecordedNetworks(t *testing.T) {
@@ -145,9 +140,6 @@ func replayChange(t *testing.T, n *VNet, s *golden.Step) bool {
 	}
 	_, want, refused := strings.Cut(s.Answer(), "Error modifying network leases. ")
 	if !s.OK() && !refused {
-		return false
-	}
-	if lenient(s) {
 		return false
 	}
 	change := map[string]func(*template.Template) error{
