@@ -234,9 +234,7 @@ func TestLeasesHaveOneOwner(t *testing.T) {
 					r.Fatal(err)
 				}
 				again.SetMACPrefix(n.macPrefix)
-				for _, l := range slices.Backward(n.Leases) {
-					again.LoadLease(l)
-				}
+				again.SetLeases(n.Leases())
 				n = again
 			},
 			"": func(r *rapid.T) {
@@ -248,7 +246,7 @@ func TestLeasesHaveOneOwner(t *testing.T) {
 						r.Fatalf("%s has %+v, want owner %d", ip, l, vid)
 					}
 				}
-				if !slices.IsSortedFunc(n.Leases, func(a, b Lease) int { return int(a.IP) - int(b.IP) }) {
+				if !slices.IsSortedFunc(n.Leases(), func(a, b Lease) int { return int(a.IP) - int(b.IP) }) {
 					r.Fatal("leases out of order")
 				}
 			},
@@ -268,7 +266,7 @@ func grant(r *rapid.T, n *VNet, owner map[IP]int, l Lease, vid int) {
 
 func sizeOf(n *VNet) int {
 	if n.Type == Fixed {
-		return len(n.Leases)
+		return len(n.Leases())
 	}
 	return int(n.End-n.Start) + 1
 }
@@ -288,14 +286,10 @@ func TestLeaseChanges(t *testing.T) {
 			})).Draw(r, name)
 		}
 		old, now := &VNet{}, &VNet{}
-		for _, l := range draw("old") {
-			old.LoadLease(l)
-		}
-		for _, l := range draw("new") {
-			now.LoadLease(l)
-		}
+		old.SetLeases(draw("old"))
+		now.SetLeases(draw("new"))
 		rows := map[IP]Lease{}
-		for _, l := range old.Leases {
+		for _, l := range old.Leases() {
 			rows[l.IP] = l
 		}
 		put, gone := now.LeaseChanges(old)
@@ -308,10 +302,10 @@ func TestLeaseChanges(t *testing.T) {
 			}
 			rows[l.IP] = l
 		}
-		if len(rows) != len(now.Leases) {
-			r.Fatalf("%d rows, want %d", len(rows), len(now.Leases))
+		if len(rows) != len(now.Leases()) {
+			r.Fatalf("%d rows, want %d", len(rows), len(now.Leases()))
 		}
-		for _, l := range now.Leases {
+		for _, l := range now.Leases() {
 			if rows[l.IP] != l {
 				r.Fatalf("row %+v, want %+v", rows[l.IP], l)
 			}
