@@ -3,6 +3,8 @@
 package vm
 
 import (
+	"cmp"
+	"fmt"
 	"slices"
 
 	"goned/core/resource"
@@ -80,6 +82,21 @@ func (v *VM) CopyRecord(from Record) *Record {
 		Hostname: from.Hostname, HID: from.HID, CID: from.CID, VMMMAD: from.VMMMAD, VNMMAD: from.VNMMAD, TMMAD: from.TMMAD,
 		DSLocation: from.DSLocation, DSID: from.DSID,
 	})
+}
+
+// LoadRecord adds a record read from the history table, in any order. It takes the place of the one with its SEQ: the last one has
+// come with the VM's own body already, without its VM document.
+func (v *VM) LoadRecord(r *Record) error {
+	if r.OID != v.ID {
+		return fmt.Errorf("history record %d/%d loaded into VM %d", r.OID, r.Seq, v.ID)
+	}
+	i, exists := slices.BinarySearchFunc(v.History, r.Seq, func(r Record, seq int) int { return cmp.Compare(r.Seq, seq) })
+	if exists {
+		v.History[i] = *r
+	} else {
+		v.History = slices.Insert(v.History, i, *r)
+	}
+	return nil
 }
 
 // RefreshSnapshot stores the VM as it is now in its current record.

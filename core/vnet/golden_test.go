@@ -17,7 +17,7 @@ func TestStoredNetworksSurvive(t *testing.T) {
 			t.Errorf("%s: %v", path, err)
 			return
 		}
-		if got := string(l.Body()); got != c[2] {
+		if got := string(l.Row()); got != c[2] {
 			t.Errorf("%s: got %s, want %s", path, got, c[2])
 		}
 		if got := strconv.Itoa(int(l.IP)); got != c[1] {
@@ -33,7 +33,9 @@ func TestStoredNetworksSurvive(t *testing.T) {
 			t.Errorf("%s: %v", path, err)
 			return
 		}
-		v.SetLeases(leases[path+c[0]])
+		for _, l := range leases[path+c[0]] {
+			v.LoadLease(l)
+		}
 		if got := string(v.PoolXML()); got != c[1] {
 			t.Errorf("%s:\n got %s\nwant %s", path, got, c[1])
 		}

@@ -22,8 +22,8 @@ type Lease struct {
 	VID  int
 }
 
-// Body is the body of the lease's row in the leases table, whose key is the network's id and IP.
-func (l *Lease) Body() []byte {
+// Row is the body of the lease's row in the leases table, whose key is the network's id and IP.
+func (l *Lease) Row() []byte {
 	dst := append(make([]byte, 0, 160), "<LEASE>"...)
 	dst = resource.AppendInt(dst, "IP", int64(l.IP))
 	dst = resource.AppendInt(dst, "MAC_PREFIX", int64(l.MAC.Prefix))
@@ -87,29 +87,25 @@ func (n *VNet) appendLease(dst []byte, l *Lease) []byte {
 	return append(dst, "</LEASE>"...)
 }
 
-// SetLeases gives the network the leases of its rows, in any order; of several with the same IP the first counts. TOTAL_LEASES
-// is counted anew.
-func (n *VNet) SetLeases(leases []Lease) {
-	n.leases = slices.Clone(leases)
-	slices.SortStableFunc(n.leases, func(a, b Lease) int { return cmp.Compare(a.IP, b.IP) })
-	n.leases = slices.CompactFunc(n.leases, func(a, b Lease) bool { return a.IP == b.IP })
-	n.used = 0
-	for i := range n.leases {
-		n.used += int(number(n.leases[i].Used))
+// LoadLease adds the lease of a row, in any order; the last with an IP counts.
+func (n *VNet) LoadLease(l Lease) {
+	i, exists := n.find(l.IP)
+	if exists {
+		n.used -= int(number(n.Leases[i].Used))
+		n.Leases[i] = l
+	} else {
+		n.Leases = slices.Insert(n.Leases, i, l)
 	}
-	n.next = 0
+	n.used += int(number(l.Used))
 }
-
-// Leases are the network's leases by ascending IP, one per row of the database. The slice must not be changed.
-func (n *VNet) Leases() []Lease { return n.leases }
 
 // LeaseChanges says which rows make the leases of old, which may be nil, those of n: put are to be written, gone to be deleted.
 func (n *VNet) LeaseChanges(old *VNet) (put []Lease, gone []IP) {
 	var was []Lease
 	if old != nil {
-		was = old.leases
+		was = old.Leases
 	}
-	now := n.leases
+	now := n.Leases
 	for len(was) > 0 || len(now) > 0 {
 		switch {
 		case len(now) == 0 || len(was) > 0 && was[0].IP < now[0].IP:
@@ -129,7 +125,7 @@ func (n *VNet) LeaseChanges(old *VNet) (put []Lease, gone []IP) {
 }
 
 func (n *VNet) find(ip IP) (int, bool) {
-	return slices.BinarySearchFunc(n.leases, ip, func(l Lease, ip IP) int { return cmp.Compare(l.IP, ip) })
+	return slices.BinarySearchFunc(n.Leases, ip, func(l Lease, ip IP) int { return cmp.Compare(l.IP, ip) })
 }
 
 // Lookup is the lease of an address. A free address of a ranged network has none.
@@ -138,7 +134,7 @@ func (n *VNet) Lookup(ip IP) (Lease, bool) {
 	if !ok {
 		return Lease{}, false
 	}
-	return n.leases[i], true
+	return n.Leases[i], true
 }
 
 // Take gives vid the next free lease. It reports false when there is none.
@@ -154,11 +150,11 @@ func (n *VNet) Take(vid int) (Lease, bool) {
 		n.next = offset
 		return n.grant(n.Start+IP(offset), vid), true
 	}
-	for k := range n.leases {
-		i := (n.next + k) % len(n.leases)
-		if !n.leases[i].Used {
-			n.next = (i + 1) % len(n.leases)
-			return n.grant(n.leases[i].IP, vid), true
+	for k := range n.Leases {
+		i := (n.next + k) % len(n.Leases)
+		if !n.Leases[i].Used {
+			n.next = (i + 1) % len(n.Leases)
+			return n.grant(n.Leases[i].IP, vid), true
 		}
 	}
 	return Lease{}, false
@@ -185,12 +181,12 @@ func (n *VNet) Has(ip IP) bool {
 func (n *VNet) grant(ip IP, vid int) Lease {
 	i, ok := n.find(ip)
 	if !ok {
-		n.leases = slices.Insert(n.leases, i, Lease{IP: ip, MAC: MAC{n.macPrefix, uint32(ip)}})
+		n.Leases = slices.Insert(n.Leases, i, Lease{IP: ip, MAC: MAC{n.macPrefix, uint32(ip)}})
 	}
-	n.leases[i].Used = true
-	n.leases[i].VID = vid
+	n.Leases[i].Used = true
+	n.Leases[i].VID = vid
 	n.used++
-	return n.leases[i]
+	return n.Leases[i]
 }
 
 // freeOffset finds the first free address of the range, from next on and then from the start. Runs of used leases are skipped
@@ -210,8 +206,8 @@ func (n *VNet) freeOffset() (int, bool) {
 // gap is the smallest offset, not below from, whose address is not used. It may lie behind the range.
 func (n *VNet) gap(from int) int {
 	i, _ := n.find(n.Start + IP(from))
-	for ; i < len(n.leases); i++ {
-		l := &n.leases[i]
+	for ; i < len(n.Leases); i++ {
+		l := &n.Leases[i]
 		if l.IP != n.Start+IP(from) || !l.Used {
 			break
 		}
@@ -223,15 +219,15 @@ func (n *VNet) gap(from int) int {
 // Release gives back the lease of ip if vid has it. It reports whether that was so.
 func (n *VNet) Release(vid int, ip IP) bool {
 	i, ok := n.find(ip)
-	if !ok || !n.leases[i].Used || n.leases[i].VID != vid {
+	if !ok || !n.Leases[i].Used || n.Leases[i].VID != vid {
 		return false
 	}
 	n.used--
 	if n.Type == Ranged {
-		n.leases = slices.Delete(n.leases, i, i+1)
+		n.Leases = slices.Delete(n.Leases, i, i+1)
 		return true
 	}
-	n.leases[i].Used = false
-	n.leases[i].VID = Held
+	n.Leases[i].Used = false
+	n.Leases[i].VID = Held
 	return true
 }

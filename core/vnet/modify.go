@@ -52,7 +52,7 @@ func (n *VNet) addLease(v *template.Vector) error {
 	if exists {
 		return fmt.Errorf("Error inserting lease, IP %s already exists", ipText)
 	}
-	n.leases = slices.Insert(n.leases, i, Lease{IP: ip, MAC: mac, VID: Held})
+	n.Leases = slices.Insert(n.Leases, i, Lease{IP: ip, MAC: mac, VID: Held})
 	n.next = 0
 	return nil
 }
@@ -76,13 +76,13 @@ func (n *VNet) RemoveLeases(t *template.Template) error {
 	if !ok {
 		return fmt.Errorf("Error deleting lease, IP %s is not part of NET %d", text, n.ID)
 	}
-	if n.leases[i].Used && n.leases[i].VID != Held {
+	if n.Leases[i].Used && n.Leases[i].VID != Held {
 		return fmt.Errorf("Error deleting lease, IP %s is currently in use", text)
 	}
-	if n.leases[i].Used {
+	if n.Leases[i].Used {
 		n.used--
 	}
-	n.leases = slices.Delete(n.leases, i, i+1)
+	n.Leases = slices.Delete(n.Leases, i, i+1)
 	n.next = 0
 	return nil
 }

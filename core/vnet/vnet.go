@@ -36,14 +36,15 @@ type VNet struct {
 	// Start and End are the first and last address of a ranged network.
 	Start, End IP
 	Template   *template.Template
+	// Leases are sorted by IP, one for each row of the database. A fixed network lists all its addresses, a ranged one those that
+	// are used or held. They change by the methods only, which keep count.
+	Leases []Lease
 
-	// leases are sorted by IP. A fixed network lists all its addresses, a ranged one those that are used or held.
-	leases []Lease
 	// used counts the used and held leases.
 	used int
 	// macPrefix are the first two bytes of MACs that are made here.
 	macPrefix uint16
-	// next is where the search for a free lease starts: an offset from Start in a ranged network, an index of leases in a
+	// next is where the search for a free lease starts: an offset from Start in a ranged network, an index of Leases in a
 	// fixed one. It lives in memory only, as in 4.6.
 	next int
 	// global and site are the upper halves of the prefixes, 0 for none.
@@ -67,7 +68,7 @@ func Key(uid int, name string) string { return strconv.Itoa(uid) + ":" + name }
 func (n *VNet) Clone() *VNet {
 	c := *n
 	c.Template = n.Template.Clone()
-	c.leases = slices.Clone(n.leases)
+	c.Leases = slices.Clone(n.Leases)
 	return &c
 }
 
@@ -82,7 +83,7 @@ func (n *VNet) Used() int { return n.used }
 func (n *VNet) PoolXML() []byte { return n.appendXML(make([]byte, 0, 1536), false) }
 
 // InfoXML is the document of one.vn.info: with leases.
-func (n *VNet) InfoXML() []byte { return n.appendXML(make([]byte, 0, 1536+256*len(n.leases)), true) }
+func (n *VNet) InfoXML() []byte { return n.appendXML(make([]byte, 0, 1536+256*len(n.Leases)), true) }
 
 func (n *VNet) appendXML(dst []byte, leases bool) []byte {
 	dst = n.Base.AppendXML(append(dst, "<VNET>"...), nil)
@@ -105,8 +106,8 @@ func (n *VNet) appendXML(dst []byte, leases bool) []byte {
 	dst = n.Template.AppendXML(dst, "TEMPLATE")
 	if leases {
 		dst = append(dst, "<LEASES>"...)
-		for i := range n.leases {
-			dst = n.appendLease(dst, &n.leases[i])
+		for i := range n.Leases {
+			dst = n.appendLease(dst, &n.Leases[i])
 		}
 		dst = append(dst, "</LEASES>"...)
 	}
@@ -121,7 +122,7 @@ func number(b bool) int64 {
 }
 
 // Parse reads a database body. As in 4.6, every element must be there but PHYDEV, VLAN_ID and the prefixes; a ranged network
-// needs its range. TOTAL_LEASES is not believed: it is the number of used leases given to SetLeases.
+// needs its range. TOTAL_LEASES is not believed: it is the number of used leases given to LoadLease.
 func Parse(body string) (*VNet, error) {
 	doc, err := xmldoc.Parse(body)
 	if err != nil {

@@ -234,7 +234,9 @@ func TestLeasesHaveOneOwner(t *testing.T) {
 					r.Fatal(err)
 				}
 				again.SetMACPrefix(n.macPrefix)
-				again.SetLeases(n.Leases())
+				for _, l := range slices.Backward(n.Leases) {
+					again.LoadLease(l)
+				}
 				n = again
 			},
 			"": func(r *rapid.T) {
@@ -246,7 +248,7 @@ func TestLeasesHaveOneOwner(t *testing.T) {
 						r.Fatalf("%s has %+v, want owner %d", ip, l, vid)
 					}
 				}
-				if !slices.IsSortedFunc(n.Leases(), func(a, b Lease) int { return int(a.IP) - int(b.IP) }) {
+				if !slices.IsSortedFunc(n.Leases, func(a, b Lease) int { return int(a.IP) - int(b.IP) }) {
 					r.Fatal("leases out of order")
 				}
 			},
@@ -266,7 +268,7 @@ func grant(r *rapid.T, n *VNet, owner map[IP]int, l Lease, vid int) {
 
 func sizeOf(n *VNet) int {
 	if n.Type == Fixed {
-		return len(n.Leases())
+		return len(n.Leases)
 	}
 	return int(n.End-n.Start) + 1
 }
@@ -286,10 +288,14 @@ func TestLeaseChanges(t *testing.T) {
 			})).Draw(r, name)
 		}
 		old, now := &VNet{}, &VNet{}
-		old.SetLeases(draw("old"))
-		now.SetLeases(draw("new"))
+		for _, l := range draw("old") {
+			old.LoadLease(l)
+		}
+		for _, l := range draw("new") {
+			now.LoadLease(l)
+		}
 		rows := map[IP]Lease{}
-		for _, l := range old.Leases() {
+		for _, l := range old.Leases {
 			rows[l.IP] = l
 		}
 		put, gone := now.LeaseChanges(old)
@@ -302,10 +308,10 @@ func TestLeaseChanges(t *testing.T) {
 			}
 			rows[l.IP] = l
 		}
-		if len(rows) != len(now.Leases()) {
-			r.Fatalf("%d rows, want %d", len(rows), len(now.Leases()))
+		if len(rows) != len(now.Leases) {
+			r.Fatalf("%d rows, want %d", len(rows), len(now.Leases))
 		}
-		for _, l := range now.Leases() {
+		for _, l := range now.Leases {
 			if rows[l.IP] != l {
 				r.Fatalf("row %+v, want %+v", rows[l.IP], l)
 			}
