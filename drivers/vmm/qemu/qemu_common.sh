@@ -263,10 +263,13 @@ start_qemu() {
     while IFS= read -r line; do
         set -- "$@" "$line"
     done <"$VMDIR/qemu.args"
-    # In the run directory, so that no path needs to be written as an option.
+    # In the run directory, so that no path needs to be written as an option. What
+    # -incoming starts keeps stderr open: that must not be the caller's pipe.
     (cd "$RUN" && "$QEMU" -name "guest=$ID" "$@" \
         -chardev pipe,id=qmp,path=qmp -mon chardev=qmp,mode=control \
-        -pidfile pid -daemonize) </dev/null 2>&1 >/dev/null
+        -pidfile pid -daemonize) </dev/null >/dev/null 2>"$RUN/errors" && return 0
+    cat "$RUN/errors"
+    return 1
 }
 
 # set_vnc_password: qemu lets nobody in until it has one.
@@ -300,23 +303,34 @@ destroy() {
 
 # --- memory image -------------------------------------------------------------
 
-# write_memory FILE: writes the state of the VM, which stays stopped.
-write_memory() {
-    qmp stop >/dev/null || return 1
-    # qemu gives the text after exec: to a shell.
-    qmp migrate "{\"uri\": $(json "exec:cat > $(quote "$1")")}" >/dev/null || { qmp cont >/dev/null; return 1; }
+# wait_for_migration: until the state is written, to wherever it goes.
+wait_for_migration() {
     while :; do
         migration=$(qmp query-migrate | sed -n 's/.*"status": "\([a-z-]*\)".*/\1/p')
         case $migration in
             completed) return 0 ;;
-            setup | active | device | pre-switchover | cancelling) sleep 0.3 ;;
+            setup | active | device | pre-switchover | cancelling | wait-unplug) sleep 0.3 ;;
             *)
-                echo "writing $1 ended with state ${migration:-unknown}" >&2
-                qmp cont >/dev/null
+                echo "writing the state ended as ${migration:-unknown}"
                 return 1
                 ;;
         esac
     done
+}
+
+# write_memory FILE: writes the state of the VM, which stays stopped.
+write_memory() {
+    qmp stop >/dev/null || return 1
+    # qemu gives the text after exec: to a shell.
+    if ! qmp migrate "{\"uri\": $(json "exec:cat > $(quote "$1")")}" >/dev/null || ! wait_for_migration; then
+        qmp cont >/dev/null
+        return 1
+    fi
+}
+
+# writable_disks: the paths of those that live in the VM directory.
+writable_disks() {
+    sed -n 's/.*"read-only":false.*"filename":"\([^"]*\/disk\.[0-9]*\)".*/\1/p' "$VMDIR/qemu.args"
 }
 
 # start_from_memory FILE: starts the process with a state written before.
