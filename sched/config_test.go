@@ -124,10 +124,10 @@ func TestReadSession(t *testing.T) {
 	}
 }
 
-func TestFormatPriority(t *testing.T) {
+func TestCandidateLine(t *testing.T) {
 	for p, want := range map[float32]string{0: "0", 1: "1", -1: "-1", 2.0 / 3: "0.666667", -1.0 / 3: "-0.333333", 1e-5: "1e-05", 0.5: "0.5"} {
-		if got := formatPriority(p); got != want {
-			t.Errorf("%v: got %s, want %s", p, got, want)
+		if got := string(appendCandidate(nil, p, 7)); got != "\t"+want+"\t7\n" {
+			t.Errorf("%v: got %q, want %s", p, got, want)
 		}
 	}
 }

@@ -1,9 +1,9 @@
 package sched
 
 import (
-	"bytes"
 	"fmt"
 	"io"
+	"iter"
 	"log/syslog"
 	"os"
 	"strconv"
@@ -23,8 +23,10 @@ type Log struct {
 	sys   *syslog.Writer
 	out   io.WriteCloser
 
-	mu  sync.Mutex
-	buf bytes.Buffer // guarded by mu
+	mu     sync.Mutex // guards what follows
+	buf    []byte
+	second int64 // the one that date is for
+	date   string
 }
 
 // flushAt is how much is collected at most.
@@ -54,24 +56,61 @@ func (l *Log) Shows(level match.Level) bool { return level <= l.level }
 
 // Line adds a line. Further lines in text are written as they are.
 func (l *Log) Line(module string, level match.Level, text string) {
+	l.Lines(module, level, func(yield func(string) bool) { yield(text) })
+}
+
+// Lines adds a message whose text comes in pieces, for one that is too large
+// to be held in memory. For syslog, pieces must end with a line.
+func (l *Log) Lines(module string, level match.Level, pieces iter.Seq[string]) {
 	if !l.Shows(level) {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	tag := "[" + module + "][" + "EWID"[level:level+1] + "]: "
 	if l.sys != nil {
-		l.syslog(level, tag, text)
+		for text := range pieces {
+			l.syslog(level, tag(module, level), text)
+		}
 		return
 	}
-	l.buf.Write(l.now().AppendFormat(l.buf.AvailableBuffer(), time.ANSIC))
-	l.buf.WriteByte(' ')
-	l.buf.WriteString(tag)
-	l.buf.WriteString(text)
-	l.buf.WriteByte('\n')
-	if l.buf.Len() >= flushAt {
-		l.flush()
+	l.head(module, level)
+	for text := range pieces {
+		l.buf = append(l.buf, text...)
+		l.spill()
 	}
+	l.buf = append(l.buf, '\n')
+	l.spill()
+}
+
+// Event adds what happened to a machine.
+func (l *Log) Event(vm int, e match.Event) {
+	if !l.Shows(e.Level()) {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.sys != nil {
+		l.syslog(e.Level(), tag(e.Module(), e.Level()), e.Text(vm))
+		return
+	}
+	l.head(e.Module(), e.Level())
+	l.buf = append(e.Append(l.buf, vm), '\n')
+	l.spill()
+}
+
+func tag(module string, level match.Level) string {
+	return "[" + module + "][" + "EWID"[level:level+1] + "]: "
+}
+
+// head needs mu. The date is made once a second.
+func (l *Log) head(module string, level match.Level) {
+	if now := l.now(); now.Unix() != l.second || l.date == "" {
+		l.second, l.date = now.Unix(), now.Format(time.ANSIC)
+	}
+	l.buf = append(l.buf, l.date...)
+	l.buf = append(l.buf, " ["...)
+	l.buf = append(l.buf, module...)
+	l.buf = append(l.buf, ']', '[', "EWID"[level], ']', ':', ' ')
 }
 
 func (l *Log) syslog(level match.Level, tag, text string) {
@@ -98,12 +137,19 @@ func (l *Log) Flush() {
 	l.flush()
 }
 
+// spill needs mu; it writes when much was collected.
+func (l *Log) spill() {
+	if len(l.buf) >= flushAt {
+		l.flush()
+	}
+}
+
 // flush needs mu. A full disk must not stop the scheduler: what can't be
 // written is dropped.
 func (l *Log) flush() {
-	if l.buf.Len() > 0 {
-		_, _ = l.out.Write(l.buf.Bytes())
-		l.buf.Reset()
+	if len(l.buf) > 0 {
+		_, _ = l.out.Write(l.buf)
+		l.buf = l.buf[:0]
 	}
 }
 

@@ -118,7 +118,7 @@ func (s *Scheduler) pass(ctx context.Context) {
 	m := match.NewMatcher(snap, s.conf.Policy, s.log.Shows(match.LevelDebug))
 	decisions := m.Match(func(d *match.Decision) {
 		for _, e := range d.Events {
-			s.event(d.VM.ID, e)
+			s.log.Event(d.VM.ID, e)
 		}
 		if d.Message != "" && ctx.Err() == nil {
 			s.tellOwner(ctx, d)
@@ -127,7 +127,7 @@ func (s *Scheduler) pass(ctx context.Context) {
 	if ctx.Err() != nil {
 		return
 	}
-	s.info("SCHED", results(m, decisions))
+	s.log.Lines("SCHED", match.LevelInfo, results(m, decisions))
 	s.dispatch(ctx, m.NewDispatcher(decisions))
 }
 
@@ -227,7 +227,7 @@ func (s *Scheduler) updateVM(ctx context.Context, id int, t *template.Template) 
 
 func (s *Scheduler) dispatch(ctx context.Context, d *match.Dispatcher) {
 	for ctx.Err() == nil {
-		order, ok := d.Next(s.event)
+		order, ok := d.Next(s.log.Event)
 		if !ok {
 			return
 		}
@@ -263,12 +263,6 @@ func (s *Scheduler) send(ctx context.Context, o match.Dispatch) bool {
 	}
 	s.log.Flush()
 	return false
-}
-
-func (s *Scheduler) event(vm int, e match.Event) {
-	if s.log.Shows(e.Level()) {
-		s.log.Line(e.Module(), e.Level(), e.Text(vm))
-	}
 }
 
 func (s *Scheduler) error(module, text string) { s.log.Line(module, match.LevelError, text) }

@@ -120,6 +120,8 @@ func TestPoolFailures(t *testing.T) {
 		{"fault", "one.vmpool.info", answer{body: "<methodResponse><fault><value><struct><member><name>faultCode</name><value><int>-504</int></value></member>" +
 			"<member><name>faultString</name><value><string>broken</string></value></member></struct></value></fault></methodResponse>"},
 			[]string{"[VM][E]: Exception raised: ", "broken", "[POOL][E]: Could not retrieve pool info from ONE\n"}},
+		{"hostile fault", "one.vmpool.info", answer{body: "<methodResponse><fault><value><struct><member/><member><name>faultString</name></member>" +
+			"</struct></value></fault></methodResponse>"}, []string{"[VM][E]: Exception raised: "}},
 		{"no XML inside", "one.acl.info", good("<ACL_POOL>"), []string{"[ACL][E]: Exception raised: ", "[POOL][E]: Could not retrieve pool info from ONE\n"}},
 		{"a rule that is none", "one.acl.info", good("<ACL_POOL><ACL><ID>7</ID><USER>x</USER></ACL></ACL_POOL>"), []string{"[ACL][E]: Exception raised: ACL rule 7"}},
 		{"cut off", "one.datastorepool.info", answer{body: "<methodResponse><params>"}, []string{"[DATASTORE][E]: Exception raised: "}},

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -64,37 +65,70 @@ func (o *Oned) Call(ctx context.Context, method string, args ...any) (string, er
 	if resp.StatusCode != http.StatusOK {
 		return "", fmt.Errorf("%s: HTTP status %s", method, resp.Status)
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, o.limit+1))
+	var body strings.Builder
+	n, err := io.Copy(&body, io.LimitReader(resp.Body, o.limit+1))
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", method, err)
 	}
-	if int64(len(body)) > o.limit {
+	if n > o.limit {
 		return "", fmt.Errorf("%s: the answer is larger than MESSAGE_SIZE, %d bytes", method, o.limit)
 	}
-	return decode(method, body)
+	return decode(method, body.String())
 }
 
-func decode(method string, body []byte) (string, error) {
-	answer := xmlrpc.Response(body)
-	if err := answer.Err(); err != nil {
-		return "", err
+// decode reads an answer. It is parsed by xmldoc, not by the XML-RPC library,
+// whose decoder takes seconds for the pools of a large cloud.
+func decode(method, body string) (string, error) {
+	doc, err := xmldoc.Parse(body)
+	if err != nil {
+		return "", fmt.Errorf("%s: the answer is no XML-RPC: %w", method, err)
 	}
-	var values []any
-	if err := answer.Unmarshal(&values); err != nil {
-		return "", fmt.Errorf("%s: %w", method, err)
+	if fault := doc.Child("fault"); fault != nil {
+		return "", readFault(fault)
 	}
+	values := doc.Child("params").Child("param").Child("value").Child("array").Child("data").All("value")
 	if len(values) < 2 {
 		return "", fmt.Errorf("%s: an answer of %d values", method, len(values))
 	}
-	ok, isBool := values[0].(bool)
-	if !isBool {
+	ok := values[0].Child("boolean")
+	if ok == nil {
 		return "", fmt.Errorf("%s: the answer does not begin with a boolean", method)
 	}
-	text, _ := values[1].(string)
-	if !ok {
+	text := stringValue(values[1])
+	if strings.TrimSpace(ok.Text) != "1" {
 		return "", &Refusal{text}
 	}
 	return text, nil
+}
+
+func readFault(fault *xmldoc.Node) error {
+	var f xmlrpc.FaultError
+	for _, m := range fault.Child("value").Child("struct").All("member") {
+		name, value := m.Child("name"), m.Child("value")
+		if name == nil || value == nil {
+			continue
+		}
+		switch name.Text {
+		case "faultString":
+			f.String = stringValue(value)
+		case "faultCode":
+			for _, n := range value.Children {
+				f.Code, _ = strconv.Atoi(strings.TrimSpace(n.Text)) // 0 is as good for the log
+			}
+		}
+	}
+	return f
+}
+
+// stringValue is the text of a string; values without a type are strings.
+func stringValue(value *xmldoc.Node) string {
+	if s := value.Child("string"); s != nil {
+		return s.Text
+	}
+	if value == nil || len(value.Children) > 0 {
+		return ""
+	}
+	return value.Text
 }
 
 // Document makes a call whose answer is an XML document.

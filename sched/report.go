@@ -2,6 +2,7 @@ package sched
 
 import (
 	"fmt"
+	"iter"
 	"strconv"
 	"strings"
 
@@ -32,35 +33,39 @@ func hostList(hosts []*match.Host) string {
 	return b.String()
 }
 
-// results shows the candidates of each machine that has some, best first.
-func results(m *match.Matcher, decisions []*match.Decision) string {
-	var b strings.Builder
-	b.WriteString("Scheduling Results:\n")
-	for _, d := range decisions {
-		if len(d.Hosts) == 0 {
-			continue
+// results shows the candidates of each machine that has some, best first, in
+// pieces.
+func results(m *match.Matcher, decisions []*match.Decision) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		if !yield("Scheduling Results:\n") {
+			return
 		}
-		fmt.Fprintf(&b, "Virtual Machine: %d\n\n\tPRI\tID - HOSTS\n\t------------------------\n", d.VM.ID)
-		for _, c := range d.Hosts {
-			candidateLine(&b, c.Priority, m.Host(c).ID)
+		var b []byte
+		for _, d := range decisions {
+			if len(d.Hosts) == 0 {
+				continue
+			}
+			b = fmt.Appendf(b[:0], "Virtual Machine: %d\n\n\tPRI\tID - HOSTS\n\t------------------------\n", d.VM.ID)
+			for _, c := range d.Hosts {
+				b = appendCandidate(b, c.Priority, m.Host(c).ID)
+			}
+			b = append(b, "\n\tPRI\tID - DATASTORES\n\t------------------------\n"...)
+			for _, c := range d.Datastores {
+				b = appendCandidate(b, c.Priority, m.Datastore(c).ID)
+			}
+			b = append(b, '\n')
+			if !yield(string(b)) {
+				return
+			}
 		}
-		b.WriteString("\n\tPRI\tID - DATASTORES\n\t------------------------\n")
-		for _, c := range d.Datastores {
-			candidateLine(&b, c.Priority, m.Datastore(c).ID)
-		}
-		b.WriteByte('\n')
 	}
-	return b.String()
 }
 
-// candidateLine prints the priority as C++ does, with six significant digits.
-func candidateLine(b *strings.Builder, priority float32, id int) {
-	fmt.Fprintf(b, "\t%s\t%d\n", formatPriority(priority), id)
-}
-
-func formatPriority(p float32) string {
-	if p == float32(int(p)) && p < 1e5 && p > -1e5 {
-		return strconv.Itoa(int(p))
-	}
-	return fmt.Sprintf("%.6g", p)
+// appendCandidate prints the priority as C++ does, with six significant digits.
+func appendCandidate(b []byte, priority float32, id int) []byte {
+	b = append(b, '\t')
+	b = strconv.AppendFloat(b, float64(priority), 'g', 6, 64)
+	b = append(b, '\t')
+	b = strconv.AppendInt(b, int64(id), 10)
+	return append(b, '\n')
 }

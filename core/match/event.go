@@ -1,6 +1,9 @@
 package match
 
-import "fmt"
+import (
+	"strconv"
+	"strings"
+)
 
 // Level is the level of an event in sched.log.
 type Level int
@@ -64,42 +67,53 @@ func (e Event) Module() string {
 }
 
 // Text returns 4.6's log message for the event of machine vm.
-func (e Event) Text(vm int) string {
+func (e Event) Text(vm int) string { return string(e.Append(nil, vm)) }
+
+// Append appends Text to dst: a pass of a large cloud has millions of events.
+func (e Event) Append(dst []byte, vm int) []byte {
 	switch e.Kind {
 	case EventRankError:
-		return e.Detail
+		return append(dst, e.Detail...)
 	case EventImageDatastoreMissing:
-		return fmt.Sprintf("Image Datastore %d not found.", e.Datastore)
+		return appendf(dst, "Image Datastore % not found.", e.Datastore)
 	}
-	return fmt.Sprintf("VM %d: %s", vm, e.about())
-}
-
-func (e Event) about() string {
+	dst = appendf(dst, "VM %: ", vm)
 	switch e.Kind {
 	case EventImageDatastoreFull:
-		return fmt.Sprintf("Image Datastore %d does not have enough free storage.", e.Datastore)
+		return appendf(dst, "Image Datastore % does not have enough free storage.", e.Datastore)
 	case EventOnlyPublic:
-		return "Local Datastores do not have enough capacity. This VM can be only deployed in a Public Cloud Host."
+		return append(dst, "Local Datastores do not have enough capacity. This VM can be only deployed in a Public Cloud Host."...)
 	case EventHostNotAuthorized:
-		return fmt.Sprintf("Host %d filtered out. User is not authorized to MANAGE it.", e.Host)
+		return appendf(dst, "Host % filtered out. User is not authorized to MANAGE it.", e.Host)
 	case EventHostNotPublic:
-		return fmt.Sprintf("Host %d filtered out. VM can only be deployed in a Public Cloud Host, but this one is local.", e.Host)
+		return appendf(dst, "Host % filtered out. VM can only be deployed in a Public Cloud Host, but this one is local.", e.Host)
 	case EventHostCurrent:
-		return fmt.Sprintf("Host %d filtered out. VM cannot be migrated to its current Host.", e.Host)
+		return appendf(dst, "Host % filtered out. VM cannot be migrated to its current Host.", e.Host)
 	case EventHostRequirements:
-		return fmt.Sprintf("Host %d filtered out. It does not fulfill SCHED_REQUIREMENTS.", e.Host)
+		return appendf(dst, "Host % filtered out. It does not fulfill SCHED_REQUIREMENTS.", e.Host)
 	case EventHostCapacity:
-		return fmt.Sprintf("Host %d filtered out. Not enough capacity.", e.Host)
+		return appendf(dst, "Host % filtered out. Not enough capacity.", e.Host)
 	case EventDatastoreRequirements:
-		return fmt.Sprintf("Datastore %d filtered out. It does not fulfill SCHED_DS_REQUIREMENTS.", e.Datastore)
+		return appendf(dst, "Datastore % filtered out. It does not fulfill SCHED_DS_REQUIREMENTS.", e.Datastore)
 	case EventDatastoreCapacity:
-		return fmt.Sprintf("Datastore %d filtered out. Not enough capacity.", e.Datastore)
+		return appendf(dst, "Datastore % filtered out. Not enough capacity.", e.Datastore)
 	case EventLocalDatastoreCapacity:
-		return fmt.Sprintf("Local Datastore %d in Host %d filtered out. Not enough capacity.", e.Datastore, e.Host)
+		return appendf(dst, "Local Datastore % in Host % filtered out. Not enough capacity.", e.Datastore, e.Host)
 	case EventNoDatastoreForHost:
-		return fmt.Sprintf("No suitable System DS found for Host: %d. Filtering out host.", e.Host)
+		return appendf(dst, "No suitable System DS found for Host: %. Filtering out host.", e.Host)
 	case EventHostEscaped:
-		return fmt.Sprintf("Host %d filtered out. It does not fulfill AUTOMATIC_REQUIREMENTS.", e.Host)
+		return appendf(dst, "Host % filtered out. It does not fulfill AUTOMATIC_REQUIREMENTS.", e.Host)
 	}
-	return e.Detail
+	return append(dst, e.Detail...)
+}
+
+// appendf replaces each % by the next number.
+func appendf(dst []byte, text string, numbers ...int) []byte {
+	for _, n := range numbers {
+		before, after, _ := strings.Cut(text, "%")
+		dst = append(dst, before...)
+		dst = strconv.AppendInt(dst, int64(n), 10)
+		text = after
+	}
+	return append(dst, text...)
 }
