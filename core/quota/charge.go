@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"strings"
 
 	"goned/core/template"
 )
@@ -101,13 +102,14 @@ func OfVM(t *template.Template) []Request {
 	return slices.DeleteFunc(requests, func(r Request) bool { return r.Invalid != nil && r.Kind != VM })
 }
 
-// VolatileMB is the size of all volatile disks (TYPE fs or swap) of a VM template.
+// VolatileMB is the size of all volatile disks (TYPE fs or swap) of a VM template. In 4.6 a negative size lowers the usage; ours
+// counts as nothing, and one too large for any quota as the largest amount.
 func VolatileMB(t *template.Template) int64 {
 	var sum int64
 	for _, disk := range t.Vectors("DISK") {
 		if Volatile(disk) {
 			size, _ := disk.Int("SIZE")
-			sum += size
+			sum = min(sum+min(max(size, 0), maxAmount), maxAmount)
 		}
 	}
 	return sum
@@ -116,7 +118,7 @@ func VolatileMB(t *template.Template) int64 {
 // Volatile reports whether a DISK has no image and lives only as long as its VM.
 func Volatile(disk *template.Vector) bool {
 	kind := disk.Get("TYPE")
-	return equalFold(kind, "SWAP") || equalFold(kind, "FS")
+	return strings.EqualFold(kind, "SWAP") || strings.EqualFold(kind, "FS")
 }
 
 // Charge adds the usage of all requests, or of none: the error is that of the first request that is refused, in 4.6's words. A

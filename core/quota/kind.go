@@ -68,18 +68,41 @@ func Units(v float64) Amount {
 	if v != v {
 		return 0
 	}
-	return Amount(math.RoundToEven(min(max(v, -maxAmount), maxAmount) * 100))
+	return bounded(min(max(v, -maxAmount), maxAmount))
 }
 
+// ceiling is the largest amount there is; what would exceed it stays there.
+const ceiling Amount = 9e18
+
 func (a Amount) plus(b Amount) Amount {
-	sum := a + b
 	switch {
-	case b > 0 && sum < a:
-		return math.MaxInt64
-	case b < 0 && sum > a:
-		return math.MinInt64
+	case b > 0 && a > ceiling-b:
+		return ceiling
+	case b < 0 && a < -ceiling-b:
+		return -ceiling
 	}
-	return sum
+	return a + b
+}
+
+// parseAmount reads a stored number. Decimals behind the second are rounded.
+func parseAmount(text string) (Amount, bool) {
+	if whole, fraction, _ := strings.Cut(text, "."); len(fraction) == 0 || len(fraction) == 2 {
+		n, err := strconv.ParseInt(whole+(fraction + "00")[:2], 10, 64)
+		if err == nil && n >= int64(-ceiling) && n <= int64(ceiling) {
+			return Amount(n), true
+		}
+	}
+	v, err := strconv.ParseFloat(text, 64)
+	if v != v || err != nil && !errors.Is(err, strconv.ErrRange) {
+		return 0, false
+	}
+	return bounded(v), true
+}
+
+// bounded turns any number but NaN into an amount.
+func bounded(v float64) Amount {
+	const most = float64(ceiling / 100)
+	return Amount(math.RoundToEven(min(max(v, -most), most) * 100))
 }
 
 // append writes an amount as 4.6 does: without decimals if it is whole, else with two.

@@ -2,13 +2,9 @@ package quota
 
 import (
 	"errors"
-	"math"
-	"strings"
 
 	"goned/core/template"
 )
-
-func equalFold(a, b string) bool { return strings.EqualFold(a, b) }
 
 // Set changes limits as a client's template says: VM=[…], DATASTORE=[ID=…,…], NETWORK=[…], IMAGE=[…], any number of them. All
 // of them are set, or none and the error, in 4.6's words, tells of the first bad one. 4.6 keeps those before the bad one.
@@ -64,10 +60,4 @@ func (q *Quotas) set(k Kind, v *template.Vector) bool {
 }
 
 // limitOf is a limit as 4.6 keeps it: a 32-bit float, which large numbers show, rounded to hundredths.
-func limitOf(v float64) Amount {
-	v = float64(float32(v))
-	if v >= math.MaxInt64/100 {
-		return math.MaxInt64
-	}
-	return Amount(math.RoundToEven(v * 100))
-}
+func limitOf(v float64) Amount { return bounded(float64(float32(v))) }

@@ -2,7 +2,6 @@ package quota
 
 import (
 	"fmt"
-	"math"
 	"strconv"
 	"strings"
 
@@ -128,23 +127,11 @@ func (q *Quotas) readEntry(k Kind, n *xmldoc.Node) error {
 			if text == "" {
 				continue // written by a version that did not count it
 			}
-			v, err := strconv.ParseFloat(text, 64)
-			if err != nil || math.IsNaN(v) {
-				return fmt.Errorf("quotas: %s of %s %d is %q", field, k, id, text)
+			var ok bool
+			if *to, ok = parseAmount(text); !ok {
+				return fmt.Errorf("quotas: %s of %s %d is %.40q", field, k, id, text)
 			}
-			*to = stored(v)
 		}
 	}
 	return nil
-}
-
-// stored is a stored number as an amount.
-func stored(v float64) Amount {
-	switch {
-	case v >= math.MaxInt64/100:
-		return math.MaxInt64
-	case v <= math.MinInt64/100:
-		return math.MinInt64
-	}
-	return Amount(math.RoundToEven(v * 100))
 }
