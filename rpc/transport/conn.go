@@ -174,6 +174,11 @@ func (c *conn) write(parts net.Buffers, size int) error {
 		return err
 	}
 	_, err := parts.WriteTo(c.nc)
+	if t, ok := c.nc.(interface{ SetLinger(int) error }); ok && err != nil {
+		// The client did not take it in time: closing shall drop the rest, not
+		// leave it to the kernel. If that fails there is nothing to drop.
+		_ = t.SetLinger(0)
+	}
 	return err
 }
 

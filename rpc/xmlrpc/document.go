@@ -126,6 +126,13 @@ func (d *document) addText(s []byte) {
 	}
 }
 
+// addString is addText for a few characters that do not stand in the document.
+func (d *document) addString(s string) {
+	if n := &d.nodes[d.cur]; n.kids == 0 {
+		n.text = append(n.text, s...)
+	}
+}
+
 // contentError is an error at the token that starts at data[tok], in the content
 // of the root element.
 func (d *document) contentError(tok int, msg string) error {
@@ -198,7 +205,7 @@ func (d *document) content(i int) error {
 			d.run = i
 		case '\r':
 			d.addText(d.data[start:i])
-			d.addText([]byte{'\n'})
+			d.addString("\n")
 			if i++; i < len(d.data) && d.data[i] == '\n' {
 				i++
 			}
@@ -331,7 +338,7 @@ func (d *document) cdata(tok, i int) (int, error) {
 		}
 		if c == '\r' {
 			d.addText(d.data[start:i])
-			d.addText([]byte{'\n'})
+			d.addString("\n")
 			if i++; i < len(d.data) && d.data[i] == '\n' {
 				i++
 			}
@@ -363,6 +370,6 @@ func (d *document) reference(i int) (int, error) {
 	if text == "\r" {
 		d.hasCR = true
 	}
-	d.addText([]byte(text))
+	d.addString(text)
 	return next, nil
 }
