@@ -7,6 +7,9 @@ import (
 	"goned/rpc/xmlrpc"
 )
 
+// maxCalls bounds the calls of one multicall: their answers are held together.
+const maxCalls = 1000
+
 // multicall makes the calls its parameter lists, one after the other. A fault of
 // one of them stands in its place in the result. Unlike 4.6 it looks at the whole
 // list first: a list with an error in it makes no call at all.
@@ -17,6 +20,9 @@ func (m *Methods) multicall(ctx context.Context, params []xmlrpc.Value) (xmlrpc.
 	}
 	results := make([]xmlrpc.Value, len(calls))
 	for i, c := range calls {
+		if err := ctx.Err(); err != nil {
+			return xmlrpc.Value{}, xmlrpc.Faultf(xmlrpc.FaultInternal, "system.multicall stopped: %v", err)
+		}
 		v, f := m.ServeCall(ctx, c)
 		if f != nil {
 			results[i] = xmlrpc.FaultStruct(f)
@@ -34,6 +40,9 @@ func multicallList(params []xmlrpc.Value) ([]*xmlrpc.Call, *xmlrpc.Fault) {
 	list, ok := params[0].AsArray()
 	if !ok {
 		return nil, wrongType(fmt.Sprintf("system.multicall's parameter should be an array, each element describing one RPC.  But it is type %d instead.", typeNumber(params[0])))
+	}
+	if len(list) > maxCalls {
+		return nil, xmlrpc.Faultf(xmlrpc.FaultParse, "system.multicall makes at most %d calls.  You supplied %d", maxCalls, len(list))
 	}
 	calls := make([]*xmlrpc.Call, len(list))
 	for i, v := range list {
