@@ -302,15 +302,33 @@ func (m *Matcher) rank(d *Decision, candidates []Candidate, own, byPolicy string
 		}
 		prioritize(candidates, rank.bind(t))
 	}
-	slices.SortFunc(candidates, func(a, b Candidate) int {
-		switch {
-		case a.Priority > b.Priority:
-			return -1
-		case a.Priority < b.Priority:
-			return 1
+	sortCandidates(candidates)
+}
+
+// sortCandidates sorts by descending priority, equal ones by descending id,
+// which is descending index. As integers, because this is the most frequent
+// sort of a pass.
+func sortCandidates(candidates []Candidate) {
+	keys := make([]uint64, len(candidates))
+	for i, c := range candidates {
+		ascending := math.Float32bits(c.Priority)
+		if ascending>>31 == 1 {
+			ascending = ^ascending
+		} else {
+			ascending |= 1 << 31
 		}
-		return int(b.index - a.index)
-	})
+		keys[i] = uint64(^ascending)<<32 | uint64(^uint32(c.index))
+	}
+	slices.Sort(keys)
+	for i, k := range keys {
+		bits := ^uint32(k >> 32)
+		if bits>>31 == 1 {
+			bits &^= 1 << 31
+		} else {
+			bits = ^bits
+		}
+		candidates[i] = Candidate{index: int32(^uint32(k)), Priority: math.Float32frombits(bits)}
+	}
 }
 
 func prioritize(candidates []Candidate, rank *boundRank) {

@@ -5,6 +5,7 @@ import (
 	"sort"
 	"strings"
 
+	"goned/core/template"
 	"goned/core/template/xmldoc"
 )
 
@@ -162,27 +163,29 @@ func (vm *VM) readCapacity(tmpl *xmldoc.Node) {
 func (vm *VM) readDisks(disks []*xmldoc.Node) int64 {
 	var system int64
 	images := make(map[int]int64)
-	for _, d := range disks {
-		size, ok := wholeInt(textOf(d, "SIZE"))
+	for _, e := range disks {
+		d := template.VectorFromElement(e)
+		size, ok := d.Int("SIZE")
 		if !ok {
 			continue
 		}
-		switch strings.ToUpper(textOf(d, "TYPE")) {
+		switch strings.ToUpper(d.Get("TYPE")) {
 		case "SWAP", "FS":
 			system += size
 			continue
 		}
-		ds, ok := wholeInt(textOf(d, "DATASTORE_ID"))
+		ds, ok := d.Int("DATASTORE_ID")
 		if !ok {
 			continue
 		}
 		images[int(ds)] += 0 // listed even when it needs no space there
-		if d.Child("CLONE") == nil {
+		clone, ok := d.Bool("CLONE")
+		if !ok {
 			continue
 		}
-		target := textOf(d, "LN_TARGET")
-		if strings.EqualFold(textOf(d, "CLONE"), "YES") {
-			target = textOf(d, "CLONE_TARGET")
+		target := d.Get("LN_TARGET")
+		if clone {
+			target = d.Get("CLONE_TARGET")
 		}
 		switch strings.ToUpper(target) {
 		case "SELF":
@@ -312,12 +315,3 @@ func optional(n *xmldoc.Node, name string) *string {
 }
 
 func numberOf(n *xmldoc.Node, name string) int { return int(atoll(textOf(n, name))) }
-
-// wholeInt reads a number of a template: the text must begin with an integer.
-func wholeInt(s string) (int64, bool) {
-	t := trimSpace(s)
-	if signLength(t) >= len(t) || !isDigit(t[signLength(t)]) {
-		return 0, false
-	}
-	return atoll(t), true
-}
