@@ -1,6 +1,7 @@
 // Command onemad is all stock driver processes of OpenNebula 4.6 in one
 // program. The name it is called by, or else its first argument, selects the
 // driver; `onemad` alone lists them. oned passes all options as one argument.
+// `onemad check DIR` judges whether a driver directory keeps its contract.
 package main
 
 import (
@@ -23,7 +24,11 @@ import (
 
 func main() {
 	name, args := selection(os.Args)
-	if err := start(name, args); err != nil {
+	run := func() error { return start(name, args) }
+	if name == "check" {
+		run = func() error { return runCheck(args) }
+	}
+	if err := run(); err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 		os.Exit(255) // 4.6's drivers exit with -1
 	}
