@@ -95,6 +95,7 @@ func (c *conn) request(ctx context.Context) (more bool) {
 		return false
 	}
 	if rq.method == "OPTIONS" {
+		release()
 		return c.respond(&rq, optionsHead, nil, 0) && rq.keepAlive
 	}
 	call, fault := xmlrpc.DecodeCall(body)
@@ -113,7 +114,6 @@ func (c *conn) request(ctx context.Context) (more bool) {
 // read reads header and body. body is valid until release is called, and nothing
 // else may be read before.
 func (c *conn) read(rq *request) (body []byte, release func(), err error) {
-	release = func() {}
 	if err := c.readHeader(rq); err != nil {
 		return nil, nil, err
 	}
@@ -130,10 +130,14 @@ func (c *conn) read(rq *request) (body []byte, release func(), err error) {
 	} else {
 		body, release, err = c.readBody(rq.length)
 	}
-	if err == nil && rq.method == "POST" && len(body) == 0 {
-		err = &httpError{400, "The request is empty"}
+	if err != nil {
+		return nil, nil, err
 	}
-	return body, release, err
+	if rq.method == "POST" && len(body) == 0 {
+		release()
+		return nil, nil, &httpError{400, "The request is empty"}
+	}
+	return body, release, nil
 }
 
 // reject answers a request that cannot be handled, unless its client is gone.

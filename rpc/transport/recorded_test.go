@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"goned/rpc/xmlrpc"
@@ -45,10 +46,10 @@ type rawStep struct {
 
 // replayer answers a call with the result recorded for it: what is under test is
 // everything between the handler and the wire.
-type replayer struct{ want string }
+type replayer struct{ want atomic.Pointer[string] }
 
 func (r *replayer) ServeCall(context.Context, *xmlrpc.Call) (xmlrpc.Value, *xmlrpc.Fault) {
-	v, f, err := xmlrpc.DecodeResponse([]byte(r.want))
+	v, f, err := xmlrpc.DecodeResponse([]byte(*r.want.Load()))
 	if err != nil {
 		return xmlrpc.Value{}, xmlrpc.Faultf(xmlrpc.FaultInternal, "recording: %v", err)
 	}
@@ -78,7 +79,7 @@ func TestRecordedRequests(t *testing.T) {
 			}
 			n++
 			t.Run(step.Raw.Note, func(t *testing.T) {
-				h.want = step.Response.Body
+				h.want.Store(&step.Response.Body)
 				replay(t, addr, step)
 			})
 		}

@@ -20,7 +20,7 @@ import (
 
 // toy is a handler with a few methods.
 type toy struct {
-	big     []byte        // answer of "big", repeated 1000 times
+	big     []byte        // answer of "big", repeated 300 times
 	entered chan struct{} // "block" tells that it is running
 	leave   chan struct{} // and returns when this is closed
 }
@@ -33,7 +33,7 @@ func (h *toy) ServeCall(ctx context.Context, c *xmlrpc.Call) (xmlrpc.Value, *xml
 		s, _ := c.Params[0].AsString()
 		return xmlrpc.Int(len(s)), nil
 	case "big":
-		chunks := make([][]byte, 1000)
+		chunks := make([][]byte, 300)
 		for i := range chunks {
 			chunks[i] = h.big
 		}
@@ -106,7 +106,7 @@ func dial(t testing.TB, addr string) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { nc.Close() })
-	if err := nc.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := nc.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	return nc
@@ -172,7 +172,7 @@ func TestRequests(t *testing.T) {
 		{"identity encoding", post(echoBody, "Transfer-Encoding: identity"), 200, false, ""},
 		{"chunked", chunked("10\r\n" + echoBody[:16] + "\r\n26;ext=1\r\n" + echoBody[16:] + "\r\n0\r\nTrailer: x\r\n\r\n"), 200, false, "<methodResponse>"},
 		{"not XML", post("not xml at all"), 200, false, "Call XML not a proper XML-RPC call.  Call is not valid XML.  syntax error"},
-		{"unknown method", post(call("one.nosuch")), 200, false, "Method &apos;"[:7]},
+		{"unknown method", post(call("one.nosuch")), 200, false, "Method 'one.nosuch' not defined"},
 		{"panic", post(call("panic")), 200, false, "<i4>-500</i4>"},
 		{"OPTIONS", "OPTIONS /RPC2 HTTP/1.1\r\n\r\n", 200, false, ""},
 		{"OPTIONS with body", strings.Replace(post(echoBody), "POST", "OPTIONS", 1), 200, false, ""},
@@ -309,7 +309,7 @@ func TestBodies(t *testing.T) {
 	_, addr := serve(t, newToy(), Config{})
 	nc := dial(t, addr)
 	br := bufio.NewReader(nc)
-	for _, size := range []int{1, 4000, 4096, 5000, 65536, 70000, 1 << 20, 15 << 20, 3} {
+	for _, size := range []int{1, 4000, 4096, 5000, 65536, 70000, 1 << 20, 5 << 20, 3} {
 		body := call("length", xmlrpc.String(strings.Repeat("x", size)))
 		io.WriteString(nc, post(body))
 		if n, ok := readValue(t, br).AsInt(); !ok || n != size {

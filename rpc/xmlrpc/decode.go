@@ -40,17 +40,25 @@ func DecodeResponse(body []byte) (Value, *Fault, error) {
 	return v, f, nil
 }
 
+// callError says in the words of 4.6, which are on the wire, why a document is no
+// XML-RPC call.
+type callError string
+
+func (e callError) Error() string { return string(e) }
+
+func badCall(format string, args ...any) error { return callError(fmt.Sprintf(format, args...)) }
+
 func (d *document) call() (*Call, error) {
 	root := &d.nodes[0]
 	if string(root.name) != "methodCall" {
-		return nil, fmt.Errorf("XML-RPC call should be a <methodCall> element.  Instead, we have a <%s> element.", root.name)
+		return nil, badCall("XML-RPC call should be a <methodCall> element.  Instead, we have a <%s> element.", root.name)
 	}
 	name := d.child(root, "methodName")
 	if name == nil {
-		return nil, errors.New("Expected <methodCall> to have child <methodName>")
+		return nil, badCall("Expected <methodCall> to have child <methodName>")
 	}
 	if name.kids > 0 {
-		return nil, fmt.Errorf("A <methodName> element should not have children.  This one has %d of them.", name.kids)
+		return nil, badCall("A <methodName> element should not have children.  This one has %d of them.", name.kids)
 	}
 	method, err := d.string(name)
 	if err != nil {
@@ -62,13 +70,13 @@ func (d *document) call() (*Call, error) {
 	}
 	params := d.child(root, "params")
 	if params == nil {
-		return nil, errors.New("Expected <methodCall> to have child <params>")
+		return nil, badCall("Expected <methodCall> to have child <params>")
 	}
 	if c.Params, err = d.params(params); err != nil {
 		return nil, err
 	}
 	if root.kids > 2 {
-		return nil, fmt.Errorf("<methodCall> has extraneous children, other than <methodName> and <params>.  Total child count = %d", root.kids)
+		return nil, badCall("<methodCall> has extraneous children, other than <methodName> and <params>.  Total child count = %d", root.kids)
 	}
 	return c, nil
 }
@@ -127,7 +135,7 @@ func (d *document) child(n *node, name string) *node {
 // only returns the one child of n, which must have the given name.
 func (d *document) only(n *node, name string) (*node, error) {
 	if n.kids != 1 {
-		return nil, fmt.Errorf("Expected <%s> to have 1 children, found %d", n.name, n.kids)
+		return nil, badCall("Expected <%s> to have 1 children, found %d", n.name, n.kids)
 	}
 	c := &d.nodes[n.first]
 	return c, expectName(c, name)
@@ -135,7 +143,7 @@ func (d *document) only(n *node, name string) (*node, error) {
 
 func expectName(n *node, name string) error {
 	if string(n.name) != name {
-		return fmt.Errorf("Expected element of type <%s>, found <%s>", name, n.name)
+		return badCall("Expected element of type <%s>, found <%s>", name, n.name)
 	}
 	return nil
 }
@@ -163,7 +171,7 @@ func (d *document) params(n *node) ([]Value, error) {
 // value decodes a <value> element; depth is how many levels it may still have.
 func (d *document) value(n *node, depth int) (Value, error) {
 	if depth == 0 {
-		return Value{}, errors.New("Nested data structure too deep.")
+		return Value{}, badCall("Nested data structure too deep.")
 	}
 	switch n.kids {
 	case 0:
@@ -172,7 +180,7 @@ func (d *document) value(n *node, depth int) (Value, error) {
 	case 1:
 		return d.typed(&d.nodes[n.first], depth)
 	}
-	return Value{}, fmt.Errorf("<value> has %d child elements.  Only zero or one make sense.", n.kids)
+	return Value{}, badCall("<value> has %d child elements.  Only zero or one make sense.", n.kids)
 }
 
 // typed decodes the type element inside a <value>.
@@ -184,7 +192,7 @@ func (d *document) typed(n *node, depth int) (Value, error) {
 		return d.structure(n, depth)
 	}
 	if n.kids > 0 {
-		return Value{}, fmt.Errorf("The child of a <value> element is neither <array> nor <struct>, but has %d child elements of its own.", n.kids)
+		return Value{}, badCall("The child of a <value> element is neither <array> nor <struct>, but has %d child elements of its own.", n.kids)
 	}
 	switch string(n.name) {
 	case "string":
@@ -205,22 +213,22 @@ func (d *document) typed(n *node, depth int) (Value, error) {
 	case "base64":
 		return parseBase64(n.text)
 	}
-	return Value{}, fmt.Errorf("Unknown value type -- XML element is named <%s>", n.name)
+	return Value{}, badCall("Unknown value type -- XML element is named <%s>", n.name)
 }
 
 func (d *document) array(n *node, depth int) (Value, error) {
 	if n.kids != 1 {
-		return Value{}, fmt.Errorf("<array> element has %d children.  Only one <data> makes sense.", n.kids)
+		return Value{}, badCall("<array> element has %d children.  Only one <data> makes sense.", n.kids)
 	}
 	data := &d.nodes[n.first]
 	if string(data.name) != "data" {
-		return Value{}, fmt.Errorf("<array> element has <%s> child.  Only <data> makes sense.", data.name)
+		return Value{}, badCall("<array> element has <%s> child.  Only <data> makes sense.", data.name)
 	}
 	items := make([]Value, 0, data.kids)
 	for i := data.first; i != 0; i = d.nodes[i].next {
 		vn := &d.nodes[i]
 		if string(vn.name) != "value" {
-			return Value{}, fmt.Errorf("<data> element has <%s> child.  Only <value> makes sense.", vn.name)
+			return Value{}, badCall("<data> element has <%s> child.  Only <value> makes sense.", vn.name)
 		}
 		v, err := d.value(vn, depth-1)
 		if err != nil {
@@ -237,7 +245,7 @@ func (d *document) structure(n *node, depth int) (Value, error) {
 	for i := n.first; i != 0; i = d.nodes[i].next {
 		m := &d.nodes[i]
 		if string(m.name) != "member" {
-			return Value{}, fmt.Errorf("<%s> element found where only <member> makes sense", m.name)
+			return Value{}, badCall("<%s> element found where only <member> makes sense", m.name)
 		}
 		name, val, err := d.member(m, depth)
 		if err != nil {
@@ -256,14 +264,14 @@ func (d *document) structure(n *node, depth int) (Value, error) {
 
 func (d *document) member(m *node, depth int) (string, Value, error) {
 	if m.kids != 2 {
-		return "", Value{}, fmt.Errorf("<member> element has %d children.  Only one <name> and one <value> make sense.", m.kids)
+		return "", Value{}, badCall("<member> element has %d children.  Only one <name> and one <value> make sense.", m.kids)
 	}
 	nn := d.child(m, "name")
 	if nn == nil {
-		return "", Value{}, errors.New("<member> has no <name> child")
+		return "", Value{}, badCall("<member> has no <name> child")
 	}
 	if nn.kids > 0 {
-		return "", Value{}, fmt.Errorf("<name> element has %d children.  Should have none.", nn.kids)
+		return "", Value{}, badCall("<name> element has %d children.  Should have none.", nn.kids)
 	}
 	name, err := d.string(nn)
 	if err != nil {
@@ -271,7 +279,7 @@ func (d *document) member(m *node, depth int) (string, Value, error) {
 	}
 	vn := d.child(m, "value")
 	if vn == nil {
-		return "", Value{}, errors.New("<member> has no <value> child")
+		return "", Value{}, badCall("<member> has no <value> child")
 	}
 	v, err := d.value(vn, depth-1)
 	return name, v, err
@@ -310,5 +318,5 @@ func checkUTF8(text []byte) error {
 		}
 		i += n
 	}
-	return fmt.Errorf("%d-byte supposed UTF-8 string is not valid UTF-8.  %s", len(text), detail)
+	return badCall("%d-byte supposed UTF-8 string is not valid UTF-8.  %s", len(text), detail)
 }

@@ -3,7 +3,6 @@ package xmlrpc
 import (
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"math"
 	"regexp"
 	"strconv"
@@ -14,10 +13,10 @@ import (
 // does not fit in 64 bits.
 func integer(text, element string) (n int64, ok bool, err error) {
 	if text == "" {
-		return 0, false, fmt.Errorf("<%s> XML element content is empty", element)
+		return 0, false, badCall("<%s> XML element content is empty", element)
 	}
 	if isSpace(text[0]) {
-		return 0, false, fmt.Errorf("<%s> content '%s' starts with white space", element, text)
+		return 0, false, badCall("<%s> content '%s' starts with white space", element, text)
 	}
 	end := 0
 	if text[0] == '-' || text[0] == '+' {
@@ -36,13 +35,13 @@ func integer(text, element string) (n int64, ok bool, err error) {
 		return 0, false, nil
 	}
 	if junk != "" {
-		return 0, false, fmt.Errorf("<%s> value '%s' contains non-numerical junk: '%s'", element, text, junk)
+		return 0, false, badCall("<%s> value '%s' contains non-numerical junk: '%s'", element, text, junk)
 	}
 	return n, true, nil
 }
 
 func beyondRange(element, text string, low, high int64) error {
-	return fmt.Errorf("<%s> XML element value '%s' represents a number beyond the range that XML-RPC allows (%d - %d)", element, text, low, high)
+	return badCall("<%s> XML element value '%s' represents a number beyond the range that XML-RPC allows (%d - %d)", element, text, low, high)
 }
 
 func parseInt(text string) (Value, error) {
@@ -53,9 +52,9 @@ func parseInt(text string) (Value, error) {
 	case !ok:
 		return Value{}, beyondRange("int", text, math.MinInt32, math.MaxInt32)
 	case n > math.MaxInt32:
-		return Value{}, fmt.Errorf("<int> value %d is above the range allowed by XML-RPC (maximum is %d)", n, math.MaxInt32)
+		return Value{}, badCall("<int> value %d is above the range allowed by XML-RPC (maximum is %d)", n, math.MaxInt32)
 	case n < math.MinInt32:
-		return Value{}, fmt.Errorf("<int> value %d is below the range allowed by XML-RPC (minimum is %d)", n, math.MinInt32)
+		return Value{}, badCall("<int> value %d is below the range allowed by XML-RPC (minimum is %d)", n, math.MinInt32)
 	}
 	return Int(int(n)), nil
 }
@@ -73,7 +72,7 @@ func parseI8(text string) (Value, error) {
 
 func parseBool(text string) (Value, error) {
 	if text != "0" && text != "1" {
-		return Value{}, fmt.Errorf("<boolean> XML element content must be either '0' or '1' according to XML-RPC.  This one has '%s'", text)
+		return Value{}, badCall("<boolean> XML element content must be either '0' or '1' according to XML-RPC.  This one has '%s'", text)
 	}
 	return Bool(text == "1"), nil
 }
@@ -92,7 +91,7 @@ func parseDouble(text string) (Value, error) {
 		}
 	}
 	bad := func(detail string) (Value, error) {
-		return Value{}, fmt.Errorf("<double> element value '%s' is not a valid floating point number.  %s", text, detail)
+		return Value{}, badCall("<double> element value '%s' is not a valid floating point number.  %s", text, detail)
 	}
 	end := 0
 	if end < len(number) && (number[end] == '-' || number[end] == '+') {
@@ -138,7 +137,7 @@ var dateTimeForm = regexp.MustCompile(`^(\d{4})-?(\d\d)-?(\d\d)[Tt](\d\d):?(\d\d
 func parseDateTime(text string) (Value, error) {
 	p := dateTimeForm.FindStringSubmatch(text)
 	if p == nil {
-		return Value{}, fmt.Errorf("value '%s' is not of any form we recognize for a <dateTime.iso8601> element", text)
+		return Value{}, badCall("value '%s' is not of any form we recognize for a <dateTime.iso8601> element", text)
 	}
 	for _, f := range []struct {
 		name      string
@@ -153,7 +152,7 @@ func parseDateTime(text string) (Value, error) {
 	} {
 		n := int(f.digits[0]-'0')*10 + int(f.digits[1]-'0')
 		if n < f.low || n > f.high {
-			return Value{}, fmt.Errorf("%s value %d is not in the range %d-%d", f.name, n, f.low, f.high)
+			return Value{}, badCall("%s value %d is not in the range %d-%d", f.name, n, f.low, f.high)
 		}
 	}
 	stamp := p[1] + p[2] + p[3] + "T" + p[4] + ":" + p[5] + ":" + p[6]
@@ -177,11 +176,11 @@ func parseBase64(text []byte) (Value, error) {
 		}
 	}
 	if len(clean)%4 != 0 {
-		return Value{}, errors.New("Incorrect Base64 padding")
+		return Value{}, badCall("Incorrect Base64 padding")
 	}
 	out, err := base64.StdEncoding.AppendDecode(nil, clean)
 	if err != nil || pad > len(out) {
-		return Value{}, errors.New("Malformed Base64 data")
+		return Value{}, badCall("Malformed Base64 data")
 	}
 	return Base64(out[:len(out)-pad]), nil
 }
