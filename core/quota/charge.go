@@ -142,11 +142,11 @@ func (q *Quotas) charge(defaults *Quotas, r *Request) error {
 	first := kindMetrics[r.Kind][0]
 	e, standard := q.at(r.Kind, r.ID), defaults.find(r.Kind, r.ID)
 	for _, d := range r.Demands {
-		limit := e.limit[d.Metric-first]
+		limit := e.limit[d.Metric-first].Amount
 		if limit == UseDefault {
 			limit = Unlimited
 			if standard != nil {
-				limit = standard.limit[d.Metric-first]
+				limit = standard.limit[d.Metric-first].Amount
 			}
 		}
 		if limit != Unlimited && e.used[d.Metric-first].plus(d.Amount) > limit {
@@ -154,7 +154,7 @@ func (q *Quotas) charge(defaults *Quotas, r *Request) error {
 		}
 	}
 	for _, d := range r.Demands {
-		e.used[d.Metric-first] = e.used[d.Metric-first].plus(d.Amount)
+		e.used[d.Metric-first] = e.used[d.Metric-first].add(d.Amount)
 	}
 	q.dropIdle(r.Kind, r.ID)
 	return nil
@@ -178,7 +178,7 @@ func (q *Quotas) Release(requests ...Request) {
 		}
 		first := kindMetrics[r.Kind][0]
 		for _, d := range r.Demands {
-			e.used[d.Metric-first] = e.used[d.Metric-first].plus(-d.Amount)
+			e.used[d.Metric-first] = e.used[d.Metric-first].add(-d.Amount)
 		}
 		q.dropIdle(r.Kind, r.ID)
 	}

@@ -84,19 +84,19 @@ func (a Amount) plus(b Amount) Amount {
 	return a + b
 }
 
-// parseAmount reads a stored number. Decimals behind the second are rounded.
-func parseAmount(text string) (Amount, bool) {
+// parseNumber reads a stored number. Decimals behind the second are rounded.
+func parseNumber(text string) (number, bool) {
 	if whole, fraction, _ := strings.Cut(text, "."); len(fraction) == 0 || len(fraction) == 2 {
 		n, err := strconv.ParseInt(whole+(fraction + "00")[:2], 10, 64)
 		if err == nil && n >= int64(-ceiling) && n <= int64(ceiling) {
-			return Amount(n), true
+			return number{Amount(n), fraction == "00"}, true
 		}
 	}
 	v, err := strconv.ParseFloat(text, 64)
 	if v != v || err != nil && !errors.Is(err, strconv.ErrRange) {
-		return 0, false
+		return number{}, false
 	}
-	return bounded(v), true
+	return number{Amount: bounded(v)}, true
 }
 
 // bounded turns any number but NaN into an amount.
@@ -105,16 +105,32 @@ func bounded(v float64) Amount {
 	return Amount(math.RoundToEven(min(max(v, -most), most) * 100))
 }
 
-// append writes an amount as 4.6 does: without decimals if it is whole, else with two.
-func (a Amount) append(dst []byte) []byte {
-	if a%100 == 0 {
-		return strconv.AppendInt(dst, int64(a/100), 10)
-	}
+// number is an amount as it is stored. 4.6 adds in 32-bit floats and writes two decimals unless the sum is exactly whole, so that
+// a whole sum may have them, too.
+type number struct {
+	Amount
+	decimals bool // two decimals although the amount is whole
+}
+
+// add is the sum, written as 4.6 would write it.
+func (n number) add(d Amount) number {
+	sum := number{Amount: n.plus(d)}
+	noisy := float32(float64(n.Amount)/100) + float32(float64(d)/100)
+	sum.decimals = sum.Amount%100 == 0 && noisy != float32(math.Ceil(float64(noisy)))
+	return sum
+}
+
+// append writes a number as 4.6 does: without decimals if it is whole, else with two.
+func (n number) append(dst []byte) []byte {
+	a := n.Amount
 	if a < 0 {
 		dst = append(dst, '-')
 		a = -a
 	}
 	dst = strconv.AppendInt(dst, int64(a/100), 10)
+	if a%100 == 0 && !n.decimals {
+		return dst
+	}
 	return append(dst, '.', byte('0'+a/10%10), byte('0'+a%10))
 }
 

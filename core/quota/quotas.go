@@ -8,8 +8,8 @@ import (
 // first on.
 type entry struct {
 	id    int
-	limit [most]Amount
-	used  [most]Amount
+	limit [most]number
+	used  [most]number
 }
 
 // Quotas are limits and usage of one user or group, or the default limits of all users or all groups. The zero value has none; a
@@ -60,7 +60,7 @@ func (q *Quotas) at(k Kind, id int) *entry {
 	}
 	e := entry{id: id}
 	for i := range e.limit {
-		e.limit[i] = q.none()
+		e.limit[i].Amount = q.none()
 	}
 	q.entries[k] = append(q.entries[k], e)
 	return &q.entries[k][len(q.entries[k])-1]
@@ -73,7 +73,7 @@ func (q *Quotas) dropIdle(k Kind, id int) {
 			return false
 		}
 		for i := range count(k) {
-			if e.used[i] != 0 || e.limit[i] != q.none() {
+			if e.used[i].Amount != 0 || e.limit[i].Amount != q.none() {
 				return false
 			}
 		}
@@ -87,7 +87,7 @@ func count(k Kind) int { return int(kindMetrics[k][1] - kindMetrics[k][0]) }
 func (q *Quotas) Used(m Metric, id int) Amount {
 	k := kindOf(m)
 	if e := q.find(k, id); e != nil {
-		return e.used[m-kindMetrics[k][0]]
+		return e.used[m-kindMetrics[k][0]].Amount
 	}
 	return 0
 }
@@ -96,7 +96,7 @@ func (q *Quotas) Used(m Metric, id int) Amount {
 func (q *Quotas) Limit(m Metric, id int) Amount {
 	k := kindOf(m)
 	if e := q.find(k, id); e != nil {
-		return e.limit[m-kindMetrics[k][0]]
+		return e.limit[m-kindMetrics[k][0]].Amount
 	}
 	if q == nil {
 		return UseDefault

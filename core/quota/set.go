@@ -2,6 +2,7 @@ package quota
 
 import (
 	"errors"
+	"math"
 
 	"goned/core/template"
 )
@@ -40,7 +41,7 @@ func (q *Quotas) set(k Kind, v *template.Vector) bool {
 		}
 	}
 	known := q.find(k, id) != nil
-	var limits [most]Amount
+	var limits [most]number
 	for i := range count(k) {
 		limit, ok := v.Float((kindMetrics[k][0] + Metric(i)).String())
 		switch {
@@ -60,4 +61,7 @@ func (q *Quotas) set(k Kind, v *template.Vector) bool {
 }
 
 // limitOf is a limit as 4.6 keeps it: a 32-bit float, which large numbers show, rounded to hundredths.
-func limitOf(v float64) Amount { return bounded(float64(float32(v))) }
+func limitOf(v float64) number {
+	v = float64(float32(v))
+	return number{bounded(v), v != math.Ceil(v)}
+}

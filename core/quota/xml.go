@@ -40,20 +40,20 @@ func (e *entry) append(dst []byte, k Kind) []byte {
 			id = true
 		}
 		i := m - kindMetrics[k][0]
-		dst = appendAmount(dst, m.String(), "", e.limit[i])
-		dst = appendAmount(dst, m.String(), "_USED", e.used[i])
+		dst = appendNumber(dst, m.String(), "", e.limit[i])
+		dst = appendNumber(dst, m.String(), "_USED", e.used[i])
 	}
 	dst = append(dst, '<', '/')
 	dst = append(dst, name...)
 	return append(dst, '>')
 }
 
-func appendAmount(dst []byte, name, suffix string, a Amount) []byte {
+func appendNumber(dst []byte, name, suffix string, n number) []byte {
 	dst = append(dst, '<')
 	dst = append(dst, name...)
 	dst = append(dst, suffix...)
 	dst = append(dst, "><![CDATA["...)
-	dst = a.append(dst)
+	dst = n.append(dst)
 	dst = append(dst, "]]></"...)
 	dst = append(dst, name...)
 	dst = append(dst, suffix...)
@@ -122,13 +122,13 @@ func (q *Quotas) readEntry(k Kind, n *xmldoc.Node) error {
 	e := q.at(k, id)
 	for i := range count(k) {
 		name := (kindMetrics[k][0] + Metric(i)).String()
-		for field, to := range map[string]*Amount{name: &e.limit[i], name + "_USED": &e.used[i]} {
+		for field, to := range map[string]*number{name: &e.limit[i], name + "_USED": &e.used[i]} {
 			text := strings.TrimSpace(n.ChildText(field))
 			if text == "" {
 				continue // written by a version that did not count it
 			}
 			var ok bool
-			if *to, ok = parseAmount(text); !ok {
+			if *to, ok = parseNumber(text); !ok {
 				return fmt.Errorf("quotas: %s of %s %d is %.40q", field, k, id, text)
 			}
 		}
