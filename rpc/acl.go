@@ -52,10 +52,11 @@ func aclDelRule(c *Call) (any, error) {
 		if err := mayManageRules(c, tx.View()); err != nil {
 			return err
 		}
-		if _, ok := tx.ACL().Get(id); !ok {
+		rules, found := tx.ACL().Without(id)
+		if !found {
 			return refusal.New(refusal.Internal, fmt.Sprintf("Rule %d does not exist", id), "")
 		}
-		tx.SetACL(tx.ACL().Without(id))
+		tx.SetACL(rules)
 		return nil
 	})
 }

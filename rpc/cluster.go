@@ -24,7 +24,6 @@ var clusters = &family[*cluster.Cluster]{
 			return err
 		}
 		tx.Clusters.Delete(x.ID)
-		tx.SetACL(tx.ACL().WithoutCluster(x.ID))
 		return nil
 	},
 }

@@ -204,7 +204,7 @@ func (f *family[T]) delete(c *Call) (any, error) {
 			}
 			return refusal.New(refusal.Internal, "Cannot delete "+f.kind.Noun(), err.Error())
 		}
-		tx.SetACL(tx.ACL().WithoutResource(f.kind, id))
+		tx.SetACL(tx.ACL().WithoutObject(f.kind, id))
 		return nil
 	})
 }

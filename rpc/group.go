@@ -5,6 +5,7 @@ import (
 	"goned/core/auth"
 	"goned/core/cloud"
 	"goned/core/group"
+	"goned/core/quota"
 	"goned/core/refusal"
 	"goned/core/resource"
 	"goned/core/state"
@@ -16,7 +17,7 @@ var groups = &family[*group.Group]{
 	pool:     func(s *state.Snapshot) *state.Pool[*group.Group] { return &s.Groups },
 	edit:     func(tx *state.Tx) *state.Editor[*group.Group] { return tx.Groups },
 	also:     func(s *state.Snapshot, id int) []byte { return quotasOf(&s.GroupQuotas, id) },
-	last:     func(s *state.Snapshot) []byte { return escapedDefaults(s.GroupDefaults, "DEFAULT_GROUP_QUOTAS") },
+	last:     func(s *state.Snapshot) []byte { return escapedDefaults(s.GroupDefaults, quota.GroupDefaults) },
 	document: func(s *state.Snapshot, g *group.Group) string { return string(cloud.GroupDocument(s, g)) },
 	self:     func(c *Call) int { return c.GID },
 	body:     func(g *group.Group) **template.Template { return &g.Template },
@@ -84,9 +85,6 @@ func groupQuota(c *Call) (any, error) {
 	})
 }
 
-// allClusters stands for every cluster of a zone in a resource provider.
-const allClusters = 10
-
 // providerChecks are the rights that a change of a group's resource providers needs; adding also needs what it names to exist.
 func providerChecks(c *Call, s *state.Snapshot, adding bool) ([]auth.Check, error) {
 	gid, zid, cid := c.Int(1), c.Int(2), c.Int(3)
@@ -102,7 +100,7 @@ func providerChecks(c *Call, s *state.Snapshot, adding bool) ([]auth.Check, erro
 	if z != nil {
 		checks = append(checks, auth.On(auth.Admin, resource.Zone, z))
 	}
-	if cid == allClusters || zid != c.Conf().Federation.Zone {
+	if cid == cloud.EveryCluster || zid != c.Conf().Federation.Zone {
 		return checks, nil
 	}
 	cl := s.Clusters.Get(cid)
@@ -115,7 +113,7 @@ func providerChecks(c *Call, s *state.Snapshot, adding bool) ([]auth.Check, erro
 	return checks, nil
 }
 
-func changeProvider(c *Call, adding bool, change func(tx *state.Tx, g *group.Group, p group.Provider, rules []acl.Rule) error) (any, error) {
+func changeProvider(c *Call, adding bool, change func(tx *state.Tx, g *group.Group, p group.Provider, rules [2]acl.Rule) error) (any, error) {
 	gid := c.Int(1)
 	return c.UpdateID(gid, func(tx *state.Tx) error {
 		checks, err := providerChecks(c, tx.View(), adding)
@@ -134,7 +132,7 @@ func changeProvider(c *Call, adding bool, change func(tx *state.Tx, g *group.Gro
 }
 
 func groupAddProvider(c *Call) (any, error) {
-	return changeProvider(c, true, func(tx *state.Tx, g *group.Group, p group.Provider, rules []acl.Rule) error {
+	return changeProvider(c, true, func(tx *state.Tx, g *group.Group, p group.Provider, rules [2]acl.Rule) error {
 		if err := g.AddProvider(p); err != nil {
 			return err
 		}
@@ -148,12 +146,12 @@ func groupAddProvider(c *Call) (any, error) {
 }
 
 func groupDelProvider(c *Call) (any, error) {
-	return changeProvider(c, false, func(tx *state.Tx, g *group.Group, p group.Provider, rules []acl.Rule) error {
+	return changeProvider(c, false, func(tx *state.Tx, g *group.Group, p group.Provider, rules [2]acl.Rule) error {
 		if err := g.DelProvider(p); err != nil {
 			return err
 		}
 		for _, r := range rules {
-			cloud.RemoveRuleLike(tx, r)
+			cloud.RemoveRule(tx, r)
 		}
 		return nil
 	})

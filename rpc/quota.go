@@ -16,7 +16,7 @@ func quotasOf(pool *state.Pool[*quota.Account], id int) []byte {
 	if listed := pool.Listing(id); listed != nil {
 		return listed
 	}
-	return resource.AppendEscaped(nil, quota.NewAccount(id, false).PoolXML())
+	return resource.AppendEscaped(nil, (&quota.Account{OwnerID: id}).PoolXML())
 }
 
 func escapedDefaults(q *quota.Quotas, element string) []byte {
@@ -47,23 +47,23 @@ func setLimits(accounts *state.Editor[*quota.Account], id int, ofGroup bool, tex
 	if err != nil {
 		return err
 	}
-	return asAction(cloud.EditAccount(accounts, id, ofGroup).Quotas.Set(t, false))
+	return asAction(cloud.EditAccount(accounts, id, ofGroup).Quotas.Set(t))
 }
 
 func userDefaults(c *Call) (any, error) {
-	return string(c.Snapshot().UserDefaults.AppendDefaultsXML(nil, "DEFAULT_USER_QUOTAS")), nil
+	return string(c.Snapshot().UserDefaults.AppendDefaultsXML(nil, quota.UserDefaults)), nil
 }
 
 func groupDefaults(c *Call) (any, error) {
-	return string(c.Snapshot().GroupDefaults.AppendDefaultsXML(nil, "DEFAULT_GROUP_QUOTAS")), nil
+	return string(c.Snapshot().GroupDefaults.AppendDefaultsXML(nil, quota.GroupDefaults)), nil
 }
 
 func setUserDefaults(c *Call) (any, error) {
-	return setDefaults(c, "DEFAULT_USER_QUOTAS", func(s *state.Snapshot) *quota.Quotas { return s.UserDefaults }, (*state.Tx).SetUserDefaults)
+	return setDefaults(c, quota.UserDefaults, func(s *state.Snapshot) *quota.Quotas { return s.UserDefaults }, (*state.Tx).SetUserDefaults)
 }
 
 func setGroupDefaults(c *Call) (any, error) {
-	return setDefaults(c, "DEFAULT_GROUP_QUOTAS", func(s *state.Snapshot) *quota.Quotas { return s.GroupDefaults }, (*state.Tx).SetGroupDefaults)
+	return setDefaults(c, quota.GroupDefaults, func(s *state.Snapshot) *quota.Quotas { return s.GroupDefaults }, (*state.Tx).SetGroupDefaults)
 }
 
 func setDefaults(c *Call, element string, get func(*state.Snapshot) *quota.Quotas, set func(*state.Tx, *quota.Quotas)) (any, error) {
@@ -77,7 +77,7 @@ func setDefaults(c *Call, element string, get func(*state.Snapshot) *quota.Quota
 			return err
 		}
 		q := get(tx.View()).Clone()
-		if err := q.Set(t, true); err != nil {
+		if err := q.Set(t); err != nil {
 			return asAction(err)
 		}
 		set(tx, q)

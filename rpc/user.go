@@ -10,6 +10,7 @@ import (
 	"goned/core/auth"
 	"goned/core/cloud"
 	"goned/core/group"
+	"goned/core/quota"
 	"goned/core/refusal"
 	"goned/core/resource"
 	"goned/core/state"
@@ -23,7 +24,7 @@ var users = &family[*user.User]{
 	pool:     func(s *state.Snapshot) *state.Pool[*user.User] { return &s.Users },
 	edit:     func(tx *state.Tx) *state.Editor[*user.User] { return tx.Users },
 	also:     func(s *state.Snapshot, id int) []byte { return quotasOf(&s.UserQuotas, id) },
-	last:     func(s *state.Snapshot) []byte { return escapedDefaults(s.UserDefaults, "DEFAULT_USER_QUOTAS") },
+	last:     func(s *state.Snapshot) []byte { return escapedDefaults(s.UserDefaults, quota.UserDefaults) },
 	document: func(s *state.Snapshot, u *user.User) string { return string(cloud.UserDocument(s, u)) },
 	self:     func(c *Call) int { return c.UID },
 	body:     func(u *user.User) **template.Template { return &u.Template },
@@ -229,4 +230,3 @@ func userDelGroup(c *Call) (any, error) {
 		return nil
 	})
 }
-

@@ -33,7 +33,6 @@ var zones = &family[*zone.Zone]{
 			return err
 		}
 		tx.Zones.Delete(z.ID)
-		tx.SetACL(tx.ACL().WithoutZone(z.ID))
 		return nil
 	},
 }
@@ -79,4 +78,6 @@ func zoneAllocate(c *Call) (any, error) {
 }
 
 // logRefusal writes why something was refused into oned.log, where 4.6 does.
-func (s *Server) logRefusal(module string, err error) { s.log.Error(fmt.Sprintf("%v", err), "module", module) }
+func (s *Server) logRefusal(module string, err error) {
+	s.log.Error(fmt.Sprintf("%v", err), "module", module)
+}

@@ -112,7 +112,7 @@ func (d *daemon) load(ctx context.Context) error {
 		}
 		return fmt.Errorf("Error bootstrapping database: %w", err)
 	}
-	snap, err := state.Load(ctx, d.db)
+	snap, err := state.Load(ctx, d.db, d.conf.MACPrefix)
 	if err != nil {
 		logger.Error(err.Error())
 		return err
@@ -210,5 +210,8 @@ func initDB(o options, dirs config.Dirs, stdout, stderr io.Writer) int {
 }
 
 func transportConfig(c *config.Config, log *slog.Logger) transport.Config {
-	return transport.Config{Log: log}
+	return transport.Config{
+		MaxBody: int(c.MaxRequestBody), MaxConns: c.MaxConnections, Timeout: time.Duration(c.RequestTimeout) * time.Second,
+		IdleTimeout: time.Duration(c.KeepaliveTimeout) * time.Second, KeepAliveMax: c.KeepaliveMax, Log: log,
+	}
 }

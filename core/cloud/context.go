@@ -10,7 +10,6 @@ import (
 	"goned/core/auth"
 	"goned/core/image"
 	"goned/core/resource"
-	"goned/core/state"
 	"goned/core/substitute"
 	"goned/core/template"
 	"goned/core/vnet"
@@ -382,4 +381,3 @@ func (b *builder) imageValue(v *substitute.Variable) string {
 	}
 	return ""
 }
-

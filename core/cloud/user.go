@@ -23,15 +23,15 @@ const (
 // UserDocument is a user as one.user.info shows it: with quotas and default quotas.
 func UserDocument(s *state.Snapshot, u *user.User) []byte {
 	return u.InfoXML(
-		func(dst []byte) []byte { return s.UserQuotas.Get(u.ID).AppendXML(dst) },
-		func(dst []byte) []byte { return s.UserDefaults.AppendDefaultsXML(dst, "DEFAULT_USER_QUOTAS") })
+		func(dst []byte) []byte { return quotasOf(&s.UserQuotas, u.ID).AppendXML(dst) },
+		func(dst []byte) []byte { return s.UserDefaults.AppendDefaultsXML(dst, quota.UserDefaults) })
 }
 
 // GroupDocument is a group as one.group.info shows it.
 func GroupDocument(s *state.Snapshot, g *group.Group) []byte {
 	return g.InfoXML(
-		func(dst []byte) []byte { return s.GroupQuotas.Get(g.ID).AppendXML(dst) },
-		func(dst []byte) []byte { return s.GroupDefaults.AppendDefaultsXML(dst, "DEFAULT_GROUP_QUOTAS") })
+		func(dst []byte) []byte { return quotasOf(&s.GroupQuotas, g.ID).AppendXML(dst) },
+		func(dst []byte) []byte { return s.GroupDefaults.AppendDefaultsXML(dst, quota.GroupDefaults) })
 }
 
 // NewUser is what a new user is made of.
@@ -73,7 +73,7 @@ func AddUser(tx *state.Tx, n NewUser) (*user.User, error) {
 		Password: password, Driver: n.Driver, Enabled: true, Template: t,
 	}
 	tx.Users.Insert(u)
-	tx.UserQuotas.Insert(quota.NewAccount(u.ID, false))
+	tx.UserQuotas.Insert(&quota.Account{OwnerID: u.ID})
 	g.Users, _ = g.Users.With(u.ID)
 	hook.Run(tx, tx.Conf.UserHooks, "CREATE", u.ID, u.PoolXML())
 	return u, nil
@@ -91,7 +91,6 @@ func RemoveUser(tx *state.Tx, u *user.User) error {
 	}
 	tx.Users.Delete(u.ID)
 	tx.UserQuotas.Delete(u.ID)
-	tx.SetACL(tx.ACL().WithoutUser(u.ID))
 	hook.Run(tx, tx.Conf.UserHooks, "REMOVE", u.ID, u.PoolXML())
 	return nil
 }
@@ -109,7 +108,7 @@ func AddGroup(tx *state.Tx, name string) (*group.Group, error) {
 		return nil, err
 	}
 	tx.Groups.Insert(g)
-	tx.GroupQuotas.Insert(quota.NewAccount(g.ID, true))
+	tx.GroupQuotas.Insert(&quota.Account{OwnerID: g.ID, Group: true})
 	hook.Run(tx, tx.Conf.GroupHooks, "CREATE", g.ID, g.PoolXML())
 	return g, nil
 }
@@ -121,7 +120,14 @@ func RemoveGroup(tx *state.Tx, g *group.Group) error {
 	}
 	tx.Groups.Delete(g.ID)
 	tx.GroupQuotas.Delete(g.ID)
-	tx.SetACL(tx.ACL().WithoutGroup(g.ID))
 	hook.Run(tx, tx.Conf.GroupHooks, "REMOVE", g.ID, g.PoolXML())
+	return nil
+}
+
+// quotasOf is what an owner may use and uses; nil, which reads as nothing, when he has no account.
+func quotasOf(accounts *state.Pool[*quota.Account], id int) *quota.Quotas {
+	if a := accounts.Get(id); a != nil {
+		return &a.Quotas
+	}
 	return nil
 }

@@ -94,7 +94,7 @@ func (b *builder) capacity() error {
 		return fmt.Errorf("CPU attribute must be a positive float or integer value.")
 	}
 	b.vm.Template.AddSimple("MEMORY", strconv.FormatInt(memory, 10))
-	b.vm.Template.AddSimple("CPU", vm.FormatFloat(cpu))
+	b.vm.Template.AddSimple("CPU", formatFloat(cpu))
 	if t.Get("VCPU") != "" {
 		vcpu, ok := t.Int("VCPU")
 		if !ok || vcpu <= 0 {
@@ -217,3 +217,6 @@ func (b *builder) commonCluster() (string, error) {
 	}
 	return cluster, nil
 }
+
+// formatFloat writes a number as 4.6 does: a 32-bit float in six significant digits.
+func formatFloat(v float64) string { return strconv.FormatFloat(float64(float32(v)), 'g', 6, 64) }

@@ -5,7 +5,6 @@ import (
 
 	"goned/core/cloud"
 	"goned/core/image"
-	"goned/core/message"
 	"goned/core/template"
 )
 

@@ -31,8 +31,8 @@ type Source interface {
 // loader is the transaction number of objects that come from the database.
 const loader = 0
 
-// Load reads the whole cloud from a database.
-func Load(ctx context.Context, src Source) (*Snapshot, error) {
+// Load reads the whole cloud from a database. macPrefix are the first two bytes of MAC addresses that networks make.
+func Load(ctx context.Context, src Source, macPrefix uint16) (*Snapshot, error) {
 	s := &Snapshot{}
 	for i := range s.lastID {
 		s.lastID[i] = -1
@@ -52,7 +52,7 @@ func Load(ctx context.Context, src Source) (*Snapshot, error) {
 		func() error { return loadQuotas(ctx, src, db.UserQuotas, false, &s.UserQuotas) },
 		func() error { return loadQuotas(ctx, src, db.GroupQuotas, true, &s.GroupQuotas) },
 		func() error { return s.loadHistory(ctx, src) },
-		func() error { return s.loadLeases(ctx, src) },
+		func() error { return s.loadLeases(ctx, src, macPrefix) },
 		func() error { return s.loadRules(ctx, src) },
 		func() error { return s.loadDefaults(ctx, src) },
 		func() error { return s.loadCounters(ctx, src) },
@@ -107,12 +107,14 @@ func (s *Snapshot) loadHistory(ctx context.Context, src Source) error {
 	})
 }
 
-func (s *Snapshot) loadLeases(ctx context.Context, src Source) error {
-	err := src.Query(ctx, "SELECT oid, ip, body FROM leases ORDER BY oid, ip", nil, func(scan func(...any) error) error {
+func (s *Snapshot) loadLeases(ctx context.Context, src Source, macPrefix uint16) error {
+	for n := range s.Nets.All() {
+		n.SetMACPrefix(macPrefix)
+	}
+	return src.Query(ctx, "SELECT oid, body FROM leases ORDER BY oid, ip", nil, func(scan func(...any) error) error {
 		var oid int
-		var ip int64
 		var body string
-		if err := scan(&oid, &ip, &body); err != nil {
+		if err := scan(&oid, &body); err != nil {
 			return err
 		}
 		n := s.Nets.Get(oid)
@@ -121,12 +123,11 @@ func (s *Snapshot) loadLeases(ctx context.Context, src Source) error {
 		}
 		l, err := vnet.ParseLease(body)
 		if err != nil {
-			return fmt.Errorf("lease %d/%d: %w", oid, ip, err)
+			return fmt.Errorf("lease of network %d: %w", oid, err)
 		}
 		n.LoadLease(l)
 		return nil
 	})
-	return err
 }
 
 func (s *Snapshot) loadRules(ctx context.Context, src Source) error {
@@ -145,7 +146,6 @@ func (s *Snapshot) loadRules(ctx context.Context, src Source) error {
 }
 
 func (s *Snapshot) loadDefaults(ctx context.Context, src Source) error {
-	s.UserDefaults, s.GroupDefaults = &quota.Quotas{}, &quota.Quotas{}
 	return src.Query(ctx, "SELECT name, body FROM system_attributes", nil, func(scan func(...any) error) error {
 		var name, body string
 		if err := scan(&name, &body); err != nil {

@@ -124,26 +124,13 @@ func leaseRows(before, after *vnet.VNet) []pendingRow {
 	if after == nil {
 		return []pendingRow{{table: db.Leases, op: db.DeleteAll, key: key(before.ID)}}
 	}
+	put, gone := after.LeaseChanges(before)
 	var rows []pendingRow
-	var old []vnet.Lease
-	if before != nil {
-		old = before.Leases
+	for _, ip := range gone {
+		rows = append(rows, pendingRow{table: db.Leases, op: db.Delete, key: key(after.ID, int(ip))})
 	}
-	now := after.Leases
-	for len(old) > 0 || len(now) > 0 {
-		switch {
-		case len(now) == 0 || len(old) > 0 && old[0].IP < now[0].IP:
-			rows = append(rows, pendingRow{table: db.Leases, op: db.Delete, key: key(after.ID, int(old[0].IP))})
-			old = old[1:]
-		case len(old) == 0 || now[0].IP < old[0].IP:
-			rows = append(rows, leaseRow(after.ID, now[0]))
-			now = now[1:]
-		default:
-			if old[0] != now[0] {
-				rows = append(rows, leaseRow(after.ID, now[0]))
-			}
-			old, now = old[1:], now[1:]
-		}
+	for _, l := range put {
+		rows = append(rows, leaseRow(after.ID, l))
 	}
 	return rows
 }

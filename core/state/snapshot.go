@@ -34,7 +34,7 @@ type Snapshot struct {
 	// UserQuotas and GroupQuotas hold what each user and group may use and uses, by the owner's id. An owner without an entry
 	// uses nothing and has no limits of its own.
 	UserQuotas, GroupQuotas Pool[*quota.Account]
-	// UserDefaults and GroupDefaults are the limits of owners that have none of their own.
+	// UserDefaults and GroupDefaults are the limits of owners that have none of their own; nil in a new database.
 	UserDefaults, GroupDefaults *quota.Quotas
 
 	ACL *acl.Rules

@@ -86,6 +86,9 @@ func (tx *Tx) NextID(c Counter) int {
 	return tx.snap.lastID[c]
 }
 
+// ReserveIDs leaves the ids up to last to the daemon: the next one given out is greater.
+func (tx *Tx) ReserveIDs(c Counter, last int) { tx.snap.lastID[c] = max(tx.snap.lastID[c], last) }
+
 // Send gives a message to whoever carries it out after the commit: drivers, hooks, logs (see package message).
 func (tx *Tx) Send(m any) { tx.messages = append(tx.messages, m) }
 

@@ -1,0 +1,87 @@
+package rpc
+
+import (
+	"goned/core/auth"
+	"goned/core/cloud"
+	"goned/core/datastore"
+	"goned/core/refusal"
+	"goned/core/resource"
+	"goned/core/state"
+	"goned/core/template"
+)
+
+var datastores = &family[*datastore.Datastore]{
+	kind: resource.Datastore, root: "DATASTORE_POOL",
+	pool: func(s *state.Snapshot) *state.Pool[*datastore.Datastore] { return &s.Datastores },
+	edit: func(tx *state.Tx) *state.Editor[*datastore.Datastore] { return tx.Datastores },
+	name: func(d *datastore.Datastore) *string { return &d.Name },
+	body: func(d *datastore.Datastore) **template.Template { return &d.Template },
+	base: func(d *datastore.Datastore) *resource.Base { return &d.Base },
+	renamed: func(tx *state.Tx, d *datastore.Datastore, _ string) error {
+		for _, id := range d.Images {
+			tx.Images.Edit(id).Datastore = d.Name
+		}
+		return nil
+	},
+	updating: func(c *Call, _ *state.Tx, d *datastore.Datastore, t *template.Template, appending bool) error {
+		change := d.Update
+		if appending {
+			change = d.Append
+		}
+		if err := change(t, cloud.DatastoreConfig(c.Conf())); err != nil {
+			return refusal.New(refusal.Internal, "Cannot update template", err.Error())
+		}
+		return nil
+	},
+	deleter:  auth.Admin,
+	deleting: func(_ *Call, tx *state.Tx, d *datastore.Datastore) error { return cloud.RemoveDatastore(tx, d) },
+}
+
+func datastoreMethods() []*Method {
+	return []*Method{
+		{Name: "one.datastore.allocate", Log: "DatastoreAllocate", Auth: "CREATE DATASTORE, ADMIN CLUSTER", Result: "datastore id",
+			Params: []Param{strParam("template"), intParam("cluster")}, Handler: datastoreAllocate},
+		{Name: "one.datastore.info", Log: "DatastoreInfo", Auth: "USE DATASTORE", Result: "DATASTORE document", Params: idAnd(), Handler: datastores.info},
+		{Name: "one.datastore.update", Log: "DatastoreUpdateTemplate", Auth: "MANAGE DATASTORE", Result: "datastore id", Params: updateParams(), Handler: datastores.update},
+		{Name: "one.datastore.rename", Log: "DatastoreRename", Auth: "MANAGE DATASTORE", Result: "datastore id", Params: idAnd(strParam("name")), Handler: datastores.rename},
+		{Name: "one.datastore.chown", Log: "Datastore", Auth: "MANAGE DATASTORE, MANAGE USER, USE GROUP", Result: "datastore id",
+			Params: idAnd(intParam("user"), intParam("group")), Handler: datastores.chown},
+		{Name: "one.datastore.chmod", Log: "DatastoreChmod", Auth: "MANAGE or ADMIN DATASTORE", Result: "datastore id", Params: chmodParams(), Handler: datastores.chmod},
+		{Name: "one.datastore.delete", Log: "DatastoreDelete", Auth: "ADMIN DATASTORE", Result: "datastore id", Params: idAnd(), Handler: datastores.delete},
+		{Name: "one.datastorepool.info", Log: "DatastorePoolInfo", Auth: "USE DATASTORE (filter)", Result: "DATASTORE_POOL document", Handler: datastores.all},
+	}
+}
+
+func datastoreAllocate(c *Call) (any, error) {
+	return allocateInCluster(c, resource.Datastore, func(tx *state.Tx, t *template.Template, cluster int) (int, error) {
+		d, err := cloud.AddDatastore(tx, &c.Caller, t, cluster)
+		if err != nil {
+			return 0, err
+		}
+		return d.ID, nil
+	})
+}
+
+// allocateInCluster answers the allocations that take a template and a cluster.
+func allocateInCluster(c *Call, kind resource.Kind, add func(*state.Tx, *template.Template, int) (int, error)) (any, error) {
+	var id int
+	err := c.Update(func(tx *state.Tx) error {
+		t, err := template.Parse(c.Str(1))
+		if err != nil {
+			return refusal.OfAllocation(kind.Noun(), err.Error())
+		}
+		checks, err := clusterCheck(tx.View(), c.Int(2))
+		if err != nil {
+			return err
+		}
+		create := c.ToCreate(kind, string(t.AppendXML(nil, "TEMPLATE")))
+		if err := c.Authorize(tx.View(), append([]auth.Check{create}, checks...)...); err != nil {
+			return err
+		}
+		if id, err = add(tx, t, c.Int(2)); err != nil {
+			return refusal.OfAllocation(kind.Noun(), err.Error())
+		}
+		return nil
+	})
+	return id, err
+}

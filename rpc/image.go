@@ -1,0 +1,231 @@
+package rpc
+
+import (
+	"errors"
+
+	"goned/core/auth"
+	"goned/core/cloud"
+	"goned/core/datastore"
+	"goned/core/image"
+	"goned/core/quota"
+	"goned/core/refusal"
+	"goned/core/resource"
+	"goned/core/state"
+	"goned/core/template"
+	dsmad "goned/drivers/datastore"
+)
+
+var images = &family[*image.Image]{
+	kind: resource.Image, root: "IMAGE_POOL",
+	pool:  func(s *state.Snapshot) *state.Pool[*image.Image] { return &s.Images },
+	edit:  func(tx *state.Tx) *state.Editor[*image.Image] { return tx.Images },
+	name:  func(i *image.Image) *string { return &i.Name },
+	body:  func(i *image.Image) **template.Template { return &i.Template },
+	base:  func(i *image.Image) *resource.Base { return &i.Base },
+	parse: template.ParseUnique,
+	chowned: func(_ *Call, tx *state.Tx, i *image.Image, from resource.Base) error {
+		return cloud.ChangeOwner(tx, from, i.Base, cloud.ImageUse(i))
+	},
+	chmodding: func(i *image.Image, p resource.Permissions) error {
+		if i.Persistent && p&(resource.GroupU|resource.OtherU) != 0 {
+			return errors.New("Image cannot be public and persistent.")
+		}
+		return nil
+	},
+	deleting: func(_ *Call, tx *state.Tx, i *image.Image) error { return cloud.RemoveImage(tx, i) },
+}
+
+func imageMethods() []*Method {
+	return []*Method{
+		{Name: "one.image.allocate", Log: "ImageAllocate", Auth: "CREATE IMAGE, USE DATASTORE", Result: "image id",
+			Params: []Param{strParam("template"), intParam("datastore")}, Handler: imageAllocate},
+		{Name: "one.image.clone", Log: "ImageClone", Auth: "CREATE IMAGE, USE IMAGE, USE DATASTORE", Result: "new image id",
+			Params: idAnd(strParam("name")), Handler: imageClone},
+		{Name: "one.image.info", Log: "ImageInfo", Auth: "USE IMAGE", Result: "IMAGE document", Params: idAnd(), Handler: images.info},
+		{Name: "one.image.update", Log: "ImageUpdateTemplate", Auth: "MANAGE IMAGE", Result: "image id", Params: updateParams(), Handler: images.update},
+		{Name: "one.image.rename", Log: "ImageRename", Auth: "MANAGE IMAGE", Result: "image id", Params: idAnd(strParam("name")), Handler: images.rename},
+		{Name: "one.image.chown", Log: "ImageChown", Auth: "MANAGE IMAGE, MANAGE USER, USE GROUP", Result: "image id",
+			Params: idAnd(intParam("user"), intParam("group")), Handler: images.chown},
+		{Name: "one.image.chmod", Log: "ImageChmod", Auth: "MANAGE or ADMIN IMAGE", Result: "image id", Params: chmodParams(), Handler: images.chmod},
+		{Name: "one.image.enable", Log: "ImageEnable", Auth: "MANAGE IMAGE", Result: "image id", Params: idAnd(boolParam("enable")), Handler: imageEnable},
+		{Name: "one.image.persistent", Log: "ImagePersistent", Auth: "MANAGE IMAGE", Result: "image id", Params: idAnd(boolParam("persistent")), Handler: imagePersistent},
+		{Name: "one.image.chtype", Log: "ImageChangeType", Auth: "MANAGE IMAGE", Result: "image id", Params: idAnd(strParam("type")), Handler: imageChtype},
+		{Name: "one.image.delete", Log: "ImageDelete", Auth: "MANAGE IMAGE", Result: "image id", Params: idAnd(), Handler: images.delete},
+		{Name: "one.imagepool.info", Log: "ImagePoolInfo", Auth: "USE IMAGE (filter)", Result: "IMAGE_POOL document", Params: rangeParams(), Handler: images.filtered},
+	}
+}
+
+// imageSize finds the size of an image that is to be made; when it has to be measured, the driver is asked, outside of any
+// transaction.
+func imageSize(c *Call, t *template.Template, ds *datastore.Datastore) (int64, error) {
+	fail := func(err error) (int64, error) {
+		return 0, refusal.New(refusal.Internal, "Cannot determine Image SIZE", err.Error())
+	}
+	size, stat, err := image.Size(t, cloud.ImageDefaults(c.Conf()))
+	if err != nil {
+		return fail(err)
+	}
+	if !stat {
+		return size, nil
+	}
+	answer, err := c.srv.drivers.Stat(c.ctx, t.Get("PATH"), string(ds.PoolXML()))
+	if err != nil {
+		return fail(err)
+	}
+	if size, err = dsmad.Size(answer); err != nil {
+		return 0, refusal.New(refusal.Internal, err.Error(), "")
+	}
+	t.Replace("SIZE", itoa(int(size)))
+	return size, nil
+}
+
+func imageAllocate(c *Call) (any, error) {
+	noun, dsID := resource.Image.Noun(), c.Int(2)
+	parsed, err := template.ParseUnique(c.Str(1))
+	if err != nil {
+		return nil, refusal.OfAllocation(noun, err.Error())
+	}
+	ds := c.Snapshot().Datastores.Get(dsID)
+	if ds == nil {
+		return nil, refusal.NotFound(resource.Datastore.Noun(), dsID)
+	}
+	if ds.Type == datastore.System {
+		return nil, refusal.OfAllocation(noun, "New images cannot be allocated in a system datastore.")
+	}
+	size, err := imageSize(c, parsed, ds)
+	if err != nil {
+		return nil, err
+	}
+	var id int
+	err = c.Update(func(tx *state.Tx) error {
+		t := parsed.Clone()
+		ds := tx.Datastores.Get(dsID)
+		if ds == nil {
+			return refusal.NotFound(resource.Datastore.Noun(), dsID)
+		}
+		if err := checkSpace(c, ds, size); err != nil {
+			return err
+		}
+		if err := mayAddImage(c, tx, t, ds, size); err != nil {
+			return err
+		}
+		img, err := cloud.AddImage(tx, &c.Caller, t, ds)
+		if err != nil {
+			return refusal.OfAllocation(noun, err.Error())
+		}
+		id = img.ID
+		return nil
+	})
+	return id, err
+}
+
+func checkSpace(c *Call, ds *datastore.Datastore, size int64) error {
+	if err := ds.CheckSpace(size, cloud.DatastoreConfig(c.Conf())); err != nil {
+		return refusal.BareText(refusal.Action, err.Error())
+	}
+	return nil
+}
+
+// mayAddImage is what is asked of a user who adds an image, oneadmin apart.
+func mayAddImage(c *Call, tx *state.Tx, t *template.Template, ds *datastore.Datastore, size int64) error {
+	if c.Root() {
+		return nil
+	}
+	if !c.Privileged() {
+		if attr, found := t.Restricted(c.Conf().ImageRestricted); found {
+			return refusal.Denied("Template includes a restricted attribute " + attr)
+		}
+	}
+	create := c.ToCreate(resource.Image, string(t.AppendXML(nil, "TEMPLATE")))
+	if err := c.Authorize(tx.View(), create, auth.On(auth.Use, resource.Datastore, ds)); err != nil {
+		return err
+	}
+	return cloud.Charge(tx, c.UID, c.GID, quota.ForImage(ds.ID, size))
+}
+
+func imageClone(c *Call) (any, error) {
+	noun := resource.Image.Noun()
+	var id int
+	err := c.Update(func(tx *state.Tx) error {
+		img := tx.Images.Get(c.Int(1))
+		if img == nil {
+			return refusal.NotFound(noun, c.Int(1))
+		}
+		if img.Type.IsFile() {
+			r := refusal.OfAllocation(noun, "KERNEL, RAMDISK and CONTEXT files cannot be cloned.")
+			r.Kind = refusal.Action
+			return r
+		}
+		ds := tx.Datastores.Get(img.DatastoreID)
+		if ds == nil {
+			return refusal.NotFound(resource.Datastore.Noun(), img.DatastoreID)
+		}
+		if ds.Type == datastore.Files {
+			return refusal.BareText(refusal.Action, "Clone not supported for FILE_DS Datastores")
+		}
+		if err := checkSpace(c, ds, img.SizeMB); err != nil {
+			return err
+		}
+		if err := c.Authorize(tx.View(), c.ToCreate(resource.Image, string(img.Template.AppendXML(nil, "TEMPLATE"))),
+			auth.On(auth.Use, resource.Image, img), auth.On(auth.Use, resource.Datastore, ds)); err != nil {
+			return err
+		}
+		if err := cloud.Charge(tx, c.UID, c.GID, cloud.ImageUse(img)); err != nil {
+			return err
+		}
+		made, err := cloud.CloneImage(tx, &c.Caller, img, c.Str(2))
+		if err != nil {
+			return refusal.OfAllocation(noun, err.Error())
+		}
+		id = made.ID
+		return nil
+	})
+	return id, err
+}
+
+// onImage runs a change of an image that the caller may manage.
+func onImage(c *Call, change func(tx *state.Tx, img *image.Image) error) (any, error) {
+	id := c.Int(1)
+	return c.UpdateID(id, func(tx *state.Tx) error {
+		if _, err := images.find(c, tx.View(), auth.Manage, id); err != nil {
+			return err
+		}
+		return change(tx, tx.Images.Edit(id))
+	})
+}
+
+func imageEnable(c *Call) (any, error) {
+	return onImage(c, func(_ *state.Tx, img *image.Image) error { return asInternal(img.Enable(c.Bool(2))) })
+}
+
+func imagePersistent(c *Call) (any, error) {
+	return onImage(c, func(_ *state.Tx, img *image.Image) error {
+		err := img.SetPersistent(c.Bool(2))
+		if errors.Is(err, image.ErrFilePersistent) {
+			return asAction(err)
+		}
+		return asInternal(err)
+	})
+}
+
+func imageChtype(c *Call) (any, error) {
+	return onImage(c, func(_ *state.Tx, img *image.Image) error {
+		name := c.Str(2)
+		if name == "" {
+			name = c.Conf().DefaultImageType
+		}
+		err := img.ChangeType(name)
+		if errors.Is(err, image.ErrIncompatibleType) {
+			return asAction(err)
+		}
+		return asInternal(err)
+	})
+}
+
+// asInternal makes a rule's refusal one with code INTERNAL.
+func asInternal(err error) error {
+	if err == nil {
+		return nil
+	}
+	return refusal.New(refusal.Internal, err.Error(), "")
+}

@@ -1,0 +1,257 @@
+package rpc
+
+import (
+	"strconv"
+
+	"goned/core/auth"
+	"goned/core/cloud"
+	"goned/core/hook"
+	"goned/core/lifecycle"
+	"goned/core/quota"
+	"goned/core/refusal"
+	"goned/core/resource"
+	"goned/core/state"
+	"goned/core/template"
+	"goned/core/vm"
+)
+
+var vms = &family[*vm.VM]{
+	kind: resource.VM, root: "VM_POOL",
+	pool:     func(s *state.Snapshot) *state.Pool[*vm.VM] { return &s.VMs },
+	edit:     func(tx *state.Tx) *state.Editor[*vm.VM] { return tx.VMs },
+	document: func(_ *state.Snapshot, v *vm.VM) string { return string(v.InfoXML()) },
+	name:     func(v *vm.VM) *string { return &v.Name },
+	body:     func(v *vm.VM) **template.Template { return &v.UserTemplate },
+	base:     func(v *vm.VM) *resource.Base { return &v.Base },
+	updating: func(c *Call, _ *state.Tx, v *vm.VM, t *template.Template, appending bool) error {
+		if !c.Privileged() {
+			keepRestricted(v.UserTemplate, t, c.Conf().VMRestricted, appending)
+		}
+		replaceOrAppend(&v.UserTemplate, t, appending)
+		return nil
+	},
+	chowned: func(_ *Call, tx *state.Tx, v *vm.VM, from resource.Base) error {
+		if v.State == vm.Done {
+			// It counts for nobody any more.
+			return nil
+		}
+		return cloud.ChangeOwner(tx, from, v.Base, cloud.VMUse(v)...)
+	},
+}
+
+func vmMethods() []*Method {
+	return []*Method{
+		{Name: "one.vm.allocate", Log: "VirtualMachineAllocate", Auth: "CREATE VM, USE IMAGE, USE NET", Result: "VM id",
+			Params: []Param{strParam("template"), boolParam("hold").or(false)}, Handler: vmAllocate},
+		{Name: "one.vm.info", Log: "VirtualMachineInfo", Auth: "USE VM", Result: "VM document", Params: idAnd(), Handler: vms.info},
+		{Name: "one.vm.update", Log: "VirtualMachineUpdateTemplate", Auth: "MANAGE VM", Result: "VM id", Params: updateParams(), Handler: vms.update},
+		{Name: "one.vm.rename", Log: "VirtualMachineRename", Auth: "MANAGE VM", Result: "VM id", Params: idAnd(strParam("name")), Handler: vms.rename},
+		{Name: "one.vm.chown", Log: "VirtualMachineChown", Auth: "MANAGE VM, MANAGE USER, USE GROUP", Result: "VM id",
+			Params: idAnd(intParam("user"), intParam("group")), Handler: vms.chown},
+		{Name: "one.vm.chmod", Log: "VirtualMachineChmod", Auth: "MANAGE or ADMIN VM", Result: "VM id", Params: chmodParams(), Handler: vms.chmod},
+		{Name: "one.vm.action", Log: "VirtualMachineAction", Auth: "MANAGE VM; resched, unresched: ADMIN VM", Result: "VM id",
+			Params: []Param{strParam("action"), intParam("id")}, Handler: vmAction},
+		{Name: "one.vm.deploy", Log: "VirtualMachineDeploy", Auth: "ADMIN VM, MANAGE HOST", Result: "VM id",
+			Params: idAnd(intParam("host"), boolParam("enforce").or(false), intParam("datastore").or(-1)), Handler: vmDeploy},
+		{Name: "one.vm.migrate", Log: "VirtualMachineMigrate", Auth: "ADMIN VM, MANAGE HOST", Result: "VM id",
+			Params: idAnd(intParam("host"), boolParam("live"), boolParam("enforce").or(false)), Handler: vmMigrate},
+		{Name: "one.vm.savedisk", Log: "VirtualMachineSaveDisk", Auth: "MANAGE VM, CREATE IMAGE, USE DATASTORE; USE and CREATE TEMPLATE with a copy of the template", Result: "new image id",
+			Params: idAnd(intParam("disk"), strParam("name"), strParam("type"), boolParam("hot").or(false), boolParam("clone_template").or(false)), Handler: vmSaveDisk},
+		{Name: "one.vm.resize", Log: "VirtualMachineResize", Auth: "MANAGE VM", Result: "VM id",
+			Params: idAnd(strParam("template"), boolParam("enforce")), Handler: vmResize},
+		{Name: "one.vm.attach", Log: "VirtualMachineAttach", Auth: "MANAGE VM, USE IMAGE", Result: "VM id", Params: idAnd(strParam("disk")), Handler: vmAttach},
+		{Name: "one.vm.detach", Log: "VirtualMachineDetach", Auth: "MANAGE VM", Result: "VM id", Params: idAnd(intParam("disk")), Handler: vmDetach},
+		{Name: "one.vm.attachnic", Log: "VirtualMachineAttachNic", Auth: "MANAGE VM, USE NET", Result: "VM id", Params: idAnd(strParam("nic")), Handler: vmAttachNIC},
+		{Name: "one.vm.detachnic", Log: "VirtualMachineDetachNic", Auth: "MANAGE VM", Result: "VM id", Params: idAnd(intParam("nic")), Handler: vmDetachNIC},
+		{Name: "one.vm.snapshotcreate", Log: "VirtualMachineSnapshotCreate", Auth: "MANAGE VM", Result: "snapshot id", Params: idAnd(strParam("name")), Handler: vmSnapshotCreate},
+		{Name: "one.vm.snapshotrevert", Log: "VirtualMachineSnapshotRevert", Auth: "MANAGE VM", Result: "VM id", Params: idAnd(intParam("snapshot")), Handler: vmSnapshotRevert},
+		{Name: "one.vm.snapshotdelete", Log: "VirtualMachineSnapshotDelete", Auth: "MANAGE VM", Result: "VM id", Params: idAnd(intParam("snapshot")), Handler: vmSnapshotDelete},
+		{Name: "one.vm.recover", Log: "VirtualMachineRecover", Auth: "ADMIN VM", Result: "VM id", Params: idAnd(boolParam("success")), Handler: vmRecover},
+		{Name: "one.vm.monitoring", Log: "VirtualMachineMonitoring", Auth: "USE VM", Result: "MONITORING_DATA document", Params: idAnd(), Handler: vmMonitoring},
+		{Name: "one.vmpool.info", Log: "VirtualMachinePoolInfo", Auth: "USE VM (filter)", Result: "VM_POOL document",
+			Params: append(rangeParams(), intParam("state")), Handler: vmPool},
+		{Name: "one.vmpool.accounting", Log: "VirtualMachinePoolAccounting", Auth: "USE VM (filter)", Result: "HISTORY_RECORDS document",
+			Params: []Param{intParam("filter"), intParam("start"), intParam("end")}, Handler: vmAccounting},
+		{Name: "one.vmpool.monitoring", Log: "VirtualMachinePoolMonitoring", Auth: "USE VM (filter)", Result: "MONITORING_DATA document",
+			Params: []Param{intParam("filter")}, Handler: vmPoolMonitoring},
+	}
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+func vmAllocate(c *Call) (any, error) {
+	var id int
+	err := c.Update(func(tx *state.Tx) error {
+		t, err := template.Parse(c.Str(1))
+		if err != nil {
+			return refusal.OfAllocation(resource.VM.Noun(), err.Error())
+		}
+		if !c.Privileged() {
+			if attr, found := t.Restricted(c.Conf().VMRestricted); found {
+				return refusal.Denied("VM Template includes a restricted attribute " + attr)
+			}
+		}
+		create := c.ToCreate(resource.VM, string(t.AppendXML(nil, "TEMPLATE")))
+		id, err = newVM(c, tx, t, []auth.Check{create}, c.Bool(2))
+		return err
+	})
+	return id, err
+}
+
+// newVM makes a VM of a template if the caller may: checks, then the use of each image and network, then quotas.
+func newVM(c *Call, tx *state.Tx, t *template.Template, checks []auth.Check, hold bool) (int, error) {
+	if !c.Root() {
+		checks = append(checks, usedByVM(tx.View(), t, c.UID)...)
+		if err := c.Authorize(tx.View(), checks...); err != nil {
+			return 0, err
+		}
+		if err := cloud.Charge(tx, c.UID, c.GID, quota.OfNewVM(t)...); err != nil {
+			return 0, err
+		}
+	}
+	v, err := cloud.AllocateVM(tx, &c.Caller, t, hold)
+	if err != nil {
+		return 0, refusal.OfAllocation(resource.VM.Noun(), err.Error())
+	}
+	hook.VMCreated(tx, v)
+	return v.ID, nil
+}
+
+// usedByVM are the checks for the images and networks that a template names. What cannot be found is left to the allocation to
+// refuse; what is found by name is written down by number, which quotas go by.
+func usedByVM(s *state.Snapshot, t *template.Template, uid int) []auth.Check {
+	var checks []auth.Check
+	for _, disk := range t.Vectors("DISK") {
+		if check, ok := imageCheck(s, disk, uid); ok {
+			checks = append(checks, check)
+		}
+	}
+	for _, nic := range t.Vectors("NIC") {
+		if check, ok := netCheck(s, nic, uid); ok {
+			checks = append(checks, check)
+		}
+	}
+	return checks
+}
+
+func imageCheck(s *state.Snapshot, disk *template.Vector, uid int) (auth.Check, bool) {
+	img, err := cloud.FindImage(s, disk, uid)
+	if err != nil || img == nil {
+		return auth.Check{}, false
+	}
+	if disk.Get("IMAGE") != "" {
+		disk.Set("IMAGE_ID", itoa(img.ID))
+	}
+	return auth.On(auth.Use, resource.Image, img), true
+}
+
+func netCheck(s *state.Snapshot, nic *template.Vector, uid int) (auth.Check, bool) {
+	n, err := cloud.FindNetwork(s, nic, uid)
+	if err != nil || n == nil {
+		return auth.Check{}, false
+	}
+	if nic.Get("NETWORK") != "" {
+		nic.Set("NETWORK_ID", itoa(n.ID))
+	}
+	return auth.On(auth.Use, resource.Net, n), true
+}
+
+// onVM runs a change of a VM that the caller may do op with.
+func onVM(c *Call, id int, op auth.Op, change func(tx *state.Tx, v *vm.VM) error) (any, error) {
+	return c.UpdateID(id, func(tx *state.Tx) error {
+		v, err := vms.find(c, tx.View(), op, id)
+		if err != nil {
+			return err
+		}
+		return change(tx, v)
+	})
+}
+
+func vmAction(c *Call) (any, error) {
+	name := c.Str(1)
+	event, known := lifecycle.ParseAction(name)
+	op := auth.Manage
+	if event == lifecycle.Resched || event == lifecycle.Unresched {
+		op = auth.Admin
+	}
+	return onVM(c, c.Int(2), op, func(tx *state.Tx, v *vm.VM) error {
+		if !known {
+			return refusal.OfAction(`Virtual machine action "` + name + `" is not supported`)
+		}
+		err := lifecycle.Act(tx, v.ID, event)
+		if err != nil {
+			if line := lifecycle.RefusedLine(v, event); line != "" {
+				c.srv.log.Error(line, "module", "DiM")
+			}
+		}
+		return err
+	})
+}
+
+func vmRecover(c *Call) (any, error) {
+	return onVM(c, c.Int(1), auth.Admin, func(tx *state.Tx, v *vm.VM) error { return lifecycle.Recover(tx, v.ID, c.Bool(2)) })
+}
+
+// vmPool lists VMs in a state: -2 any, -1 any but DONE, else that state. 4.6 knows no numbers above FAILED here.
+func vmPool(c *Call) (any, error) {
+	want := c.Int(4)
+	if want < -2 || want > int(vm.Failed) {
+		return nil, refusal.New(refusal.XMLRPCAPI, "Incorrect filter_flag, state", "")
+	}
+	return vms.listing(c, c.Int(1), c.Int(2), c.Int(3), func(s *state.Snapshot, id int) bool {
+		switch got := s.VMs.Get(id).State; want {
+		case -2:
+			return true
+		case -1:
+			return got != vm.Done
+		default:
+			return int(got) == want
+		}
+	})
+}
+
+func vmMonitoring(c *Call) (any, error) {
+	id := c.Int(1)
+	if _, err := c.Read(func(s *state.Snapshot) (any, error) { return vms.find(c, s, auth.Use, id) }); err != nil {
+		return nil, err
+	}
+	return c.samples("SELECT body FROM vm_monitoring WHERE vmid = ? ORDER BY last_poll", id)
+}
+
+func vmPoolMonitoring(c *Call) (any, error) {
+	return vms.samplesOf(c, c.Int(1), "SELECT vmid, body FROM vm_monitoring ORDER BY vmid, last_poll")
+}
+
+// vmAccounting lists the history records that overlap a time.
+func vmAccounting(c *Call) (any, error) {
+	query, args := "SELECT vid, body FROM history WHERE 1=1", []any{}
+	if start := c.Int(2); start != -1 {
+		query += " AND (etime > ? OR etime = 0)"
+		args = append(args, start)
+	}
+	if end := c.Int(3); end != -1 {
+		query += " AND stime < ?"
+		args = append(args, end)
+	}
+	bodies, err := vms.rowsOf(c, c.Int(1), query+" ORDER BY vid, seq", args...)
+	if err != nil {
+		return nil, err
+	}
+	out := append(Document{[]byte("&lt;HISTORY_RECORDS&gt;")}, bodies...)
+	return append(out, []byte("&lt;/HISTORY_RECORDS&gt;")), nil
+}
+
+// keepRestricted takes restricted attributes out of a text with which a user updates a VM; when the text replaces everything, the
+// old ones stay.
+func keepRestricted(old, text *template.Template, restricted []string, appending bool) {
+	text.RemoveRestricted(restricted)
+	if appending {
+		return
+	}
+	for _, a := range old.RestrictedAttrs(restricted) {
+		text.Erase(a.Name)
+	}
+	for _, a := range old.RestrictedAttrs(restricted) {
+		text.Add(a)
+	}
+}
