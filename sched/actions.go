@@ -51,7 +51,7 @@ func (s *Scheduler) runActions(ctx context.Context) {
 	}
 	s.debug("VM", list)
 	for _, vm := range due {
-		if ctx.Err() != nil {
+		if s.over(ctx) {
 			return
 		}
 		s.runActionsOf(ctx, vm, now)
@@ -126,11 +126,8 @@ func (s *Scheduler) act(ctx context.Context, vm int, name string) error {
 		return errUnsupported
 	}
 	s.log.Flush()
-	var err error
 	if name == snapshotCreate {
-		_, err = s.oned.Call(ctx, "one.vm.snapshotcreate", vm, "")
-	} else {
-		_, err = s.oned.Call(ctx, "one.vm.action", name, vm)
+		return s.call(ctx, "one.vm.snapshotcreate", vm, "")
 	}
-	return err
+	return s.call(ctx, "one.vm.action", name, vm)
 }

@@ -65,6 +65,7 @@ func ParseConfig(text string) (*Config, error) {
 		},
 		attributes: t,
 	}
+	c.Policy.AuthorizeDatastores, _ = t.Bool("DS_AUTHORIZATION")
 	if v := t.Vector("DEFAULT_SCHED"); v != nil {
 		c.Policy.HostRank = match.HostPolicy(leadingInt(v.Get("POLICY")), v.Get("RANK"))
 	}

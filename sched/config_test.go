@@ -41,6 +41,7 @@ func TestConfig(t *testing.T) {
 		{"a level out of range is 0", `LOG=[system="FILE", debug_level=7]`, func(c *Config) bool { return c.LogLevel == match.LevelError }},
 		{"no level is 0", `LOG=[system="syslog"]`, func(c *Config) bool { return c.LogLevel == match.LevelError && c.LogSystem == "syslog" }},
 		{"a policy that is no vector", "DEFAULT_SCHED=1", func(c *Config) bool { return c.Policy.HostRank == "" }},
+		{"rights on datastores", "DS_AUTHORIZATION=yes", func(c *Config) bool { return c.Policy.AuthorizeDatastores }},
 		{"unknown attributes stay", "FOO=bar", func(c *Config) bool { return strings.Contains(c.Dump(), "FOO=bar\n") }},
 	}
 	for _, tt := range tests {

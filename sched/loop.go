@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/kolo/xmlrpc"
+
 	"goned/core/match"
 	"goned/core/template"
 	"goned/core/template/xmldoc"
@@ -21,6 +23,8 @@ type Scheduler struct {
 	zone int
 	// retry is the pause between attempts to reach oned at start.
 	retry time.Duration
+	// unanswered counts the calls of this pass that got no answer, in a row.
+	unanswered int
 }
 
 // New makes a scheduler. Run starts it.
@@ -109,6 +113,7 @@ func readZone(ctx context.Context, oned *Oned) (int, error) {
 
 // pass is one cycle. A pool that can't be read ends it.
 func (s *Scheduler) pass(ctx context.Context) {
+	s.unanswered = 0
 	s.runActions(ctx)
 	snap := s.readSnapshot(ctx)
 	if snap == nil {
@@ -120,15 +125,39 @@ func (s *Scheduler) pass(ctx context.Context) {
 		for _, e := range d.Events {
 			s.log.Event(d.VM.ID, e)
 		}
-		if d.Message != "" && ctx.Err() == nil {
+		if d.Message != "" && !s.over(ctx) {
 			s.tellOwner(ctx, d)
 		}
 	})
-	if ctx.Err() != nil {
+	if s.over(ctx) {
 		return
 	}
 	s.log.Lines("SCHED", match.LevelInfo, results(m, decisions))
 	s.dispatch(ctx, m.NewDispatcher(decisions))
+}
+
+// maxUnanswered is how many calls in a row may get no answer in a pass. Each
+// may have taken the whole time limit, and the next machine would fare no better.
+const maxUnanswered = 3
+
+// over reports whether a pass has to end before its time.
+func (s *Scheduler) over(ctx context.Context) bool {
+	return ctx.Err() != nil || s.unanswered >= maxUnanswered
+}
+
+// call makes a call that changes something and notes whether oned answers.
+func (s *Scheduler) call(ctx context.Context, method string, args ...any) error {
+	_, err := s.oned.Call(ctx, method, args...)
+	var refused *Refusal
+	var fault xmlrpc.FaultError
+	if err == nil || errors.As(err, &refused) || errors.As(err, &fault) {
+		s.unanswered = 0
+		return err
+	}
+	if s.unanswered++; s.unanswered == maxUnanswered {
+		s.error("SCHED", "oned does not answer, giving up this pass. Error: "+err.Error())
+	}
+	return err
 }
 
 // readSnapshot reads the pools, nil when there is nothing to place or a pool
@@ -222,11 +251,11 @@ func (s *Scheduler) updateVM(ctx context.Context, id int, t *template.Template) 
 		s.error("VM", "Cannot update the template of VM "+strconv.Itoa(id)+": "+err.Error())
 		return
 	}
-	_, _ = s.oned.Call(ctx, "one.vm.update", id, t.XML("TEMPLATE"))
+	_ = s.call(ctx, "one.vm.update", id, t.XML("TEMPLATE"))
 }
 
 func (s *Scheduler) dispatch(ctx context.Context, d *match.Dispatcher) {
-	for ctx.Err() == nil {
+	for !s.over(ctx) {
 		order, ok := d.Next(s.log.Event)
 		if !ok {
 			return
@@ -246,11 +275,11 @@ func (s *Scheduler) send(ctx context.Context, o match.Dispatch) bool {
 	if o.Migrate {
 		s.info("VM", "Rescheduling VM "+vm+" to host "+host)
 		s.log.Flush()
-		_, err = s.oned.Call(ctx, "one.vm.migrate", o.VM, o.Host, s.conf.LiveReschedule, false)
+		err = s.call(ctx, "one.vm.migrate", o.VM, o.Host, s.conf.LiveReschedule, false)
 	} else {
 		s.info("VM", "Dispatching VM "+vm+" to host "+host+" and datastore "+strconv.Itoa(o.Datastore))
 		s.log.Flush()
-		_, err = s.oned.Call(ctx, "one.vm.deploy", o.VM, o.Host, false, o.Datastore)
+		err = s.call(ctx, "one.vm.deploy", o.VM, o.Host, false, o.Datastore)
 	}
 	var refused *Refusal
 	switch {

@@ -2,6 +2,7 @@ package sched
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -140,6 +141,32 @@ func TestPoolFailures(t *testing.T) {
 			f.set(tt.method, before...)
 			r.waitCall("one.vm.deploy 5 0 0 0") // the next pass works again
 		})
+	}
+}
+
+// An oned that does not answer must not hold a pass for every machine.
+func TestPassEndsWithoutAnswers(t *testing.T) {
+	f := newFakeOned(t)
+	var vms strings.Builder
+	for id := range 50 {
+		vms.WriteString(strings.Replace(strings.NewReplacer("<VM_POOL>", "", "</VM_POOL>", "").Replace(vmPool("")), "<ID>5<", "<ID>"+strconv.Itoa(id)+"<", 1))
+	}
+	f.set("one.vmpool.info", good("<VM_POOL>"+vms.String()+"</VM_POOL>"))
+	f.set("one.vm.update", answer{body: "cut off"}) // no hosts, so all are told
+	r := start(t, f, "")
+	r.waitLog("[SCHED][E]: oned does not answer, giving up this pass. Error: one.vm.update: ")
+	r.end()
+	passes, updates := 0, 0
+	for _, c := range f.seen() {
+		switch {
+		case c == "one.acl.info":
+			passes++
+		case strings.HasPrefix(c, "one.vm.update"):
+			updates++
+		}
+	}
+	if updates > passes*maxUnanswered {
+		t.Errorf("%d updates in %d passes", updates, passes)
 	}
 }
 

@@ -13,6 +13,8 @@ const (
 	aclAll        = 0x400000000
 	aclCluster    = 0x800000000
 	aclHost       = 0x2000000000
+	aclDatastore  = 0x100000000000
+	aclUse        = 0x1
 	aclManage     = 0x2
 )
 
@@ -37,16 +39,22 @@ func readRule(n *xmldoc.Node) (Rule, error) {
 	return r, nil
 }
 
-// authorizer answers whether the owner of a machine may manage a host. 4.6
-// asks with the owner and the group of the machine; other groups of the owner
-// do not count.
+// authorizer knows the rights of the owner of a machine on one kind of
+// resource, as far as ACL rules give them. 4.6 asks with the owner and the
+// group of the machine; other groups of the owner do not count.
 type authorizer struct {
-	hosts, clusters map[int]bool
-	all             bool
+	uid, gid                    int
+	resources, groups, clusters map[int]bool
+	all                         bool
 }
 
-func newAuthorizer(rules []Rule, zone, uid, gid int) *authorizer {
-	a := &authorizer{hosts: make(map[int]bool), clusters: make(map[int]bool)}
+// newAuthorizer collects the rules of a zone that give the right on resources
+// of a kind, aclHost or aclDatastore.
+func newAuthorizer(rules []Rule, zone, uid, gid int, kind, right uint64) *authorizer {
+	a := &authorizer{
+		uid: uid, gid: gid,
+		resources: make(map[int]bool), groups: make(map[int]bool), clusters: make(map[int]bool),
+	}
 	if uid == 0 || gid == 0 {
 		a.all = true
 		return a
@@ -58,7 +66,7 @@ func newAuthorizer(rules []Rule, zone, uid, gid int) *authorizer {
 		if r.User != aclAll && r.User != aclIndividual|uint64(uid) && r.User != aclGroup|uint64(gid) {
 			continue
 		}
-		if r.Resource&aclHost == 0 || r.Rights&aclManage == 0 {
+		if r.Resource&kind == 0 || r.Rights&right == 0 {
 			continue
 		}
 		id := int(r.Resource & 0xffffffff)
@@ -67,13 +75,27 @@ func newAuthorizer(rules []Rule, zone, uid, gid int) *authorizer {
 			a.all = true
 		case r.Resource&aclCluster != 0:
 			a.clusters[id] = true
+		case r.Resource&aclGroup != 0:
+			a.groups[id] = true
 		case r.Resource&aclIndividual != 0:
-			a.hosts[id] = true
+			a.resources[id] = true
 		}
 	}
 	return a
 }
 
-func (a *authorizer) manages(h *Host) bool {
-	return a.all || a.hosts[h.ID] || h.ClusterID >= 0 && a.clusters[h.ClusterID]
+func (a *authorizer) allows(id, cluster int) bool {
+	return a.all || a.resources[id] || cluster >= 0 && a.clusters[cluster]
+}
+
+// manages reports whether the owner may MANAGE a host; the authorizer must be
+// one for hosts.
+func (a *authorizer) manages(h *Host) bool { return a.allows(h.ID, h.ClusterID) }
+
+// uses reports whether the owner may USE a datastore, by its permissions or by
+// a rule; the authorizer must be one for datastores.
+func (a *authorizer) uses(d *Datastore) bool {
+	p := d.use
+	return p.other || p.owner && a.uid == d.UID || p.group && a.gid == d.GID ||
+		a.allows(d.ID, d.ClusterID) || a.groups[d.GID]
 }

@@ -31,6 +31,7 @@ const (
 	EventHostRequirements
 	EventHostCapacity
 	EventRankError
+	EventDatastoreNotAuthorized
 	EventDatastoreRequirementError
 	EventDatastoreRequirements
 	EventDatastoreCapacity
@@ -93,6 +94,8 @@ func (e Event) Append(dst []byte, vm int) []byte {
 		return appendf(dst, "Host % filtered out. It does not fulfill SCHED_REQUIREMENTS.", e.Host)
 	case EventHostCapacity:
 		return appendf(dst, "Host % filtered out. Not enough capacity.", e.Host)
+	case EventDatastoreNotAuthorized:
+		return appendf(dst, "Datastore % filtered out. User is not authorized to USE it.", e.Datastore)
 	case EventDatastoreRequirements:
 		return appendf(dst, "Datastore % filtered out. It does not fulfill SCHED_DS_REQUIREMENTS.", e.Datastore)
 	case EventDatastoreCapacity:

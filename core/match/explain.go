@@ -179,7 +179,7 @@ func (x *explainer) explainHosts() {
 	vm := x.vm
 	req := x.m.requirement(vm.Automatic, vm.Requirements, x.m.hosts)
 	x.explainText("SCHED_REQUIREMENTS", req)
-	auth := x.m.authorizer(vm.UID, vm.GID)
+	auth := x.m.authorizer(vm, aclHost)
 	for i, h := range x.snap.Hosts {
 		v := Verdict{ID: h.ID, Name: h.Name}
 		switch {
@@ -252,6 +252,8 @@ func (x *explainer) explainDatastores() {
 	for i, ds := range x.snap.SystemDatastores {
 		v := Verdict{ID: ds.ID, Name: ds.Name}
 		switch {
+		case !x.m.mayUse(vm, ds):
+			v.reason("the owner (user %d with the machine's group %d) has no right to USE it, which DS_AUTHORIZATION asks for", vm.UID, vm.GID)
 		case req.err != nil:
 			v.reason("the requirements can't be read")
 		case !req.bound.eval(i):

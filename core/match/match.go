@@ -45,7 +45,13 @@ type Matcher struct {
 
 	mu           sync.Mutex
 	requirements map[requirementKey]joined // guarded by mu
-	authorizers  map[[2]int]*authorizer    // guarded by mu
+	authorizers  map[ownerKey]*authorizer  // guarded by mu
+}
+
+// ownerKey is the owner of a machine and what is asked about.
+type ownerKey struct {
+	uid, gid int
+	kind     uint64
 }
 
 type requirementKey struct {
@@ -61,7 +67,7 @@ func NewMatcher(snap *Snapshot, policy Policy, trace bool) *Matcher {
 		snap: snap, policy: policy, trace: trace,
 		images:       make(map[int]*Datastore),
 		requirements: make(map[requirementKey]joined),
-		authorizers:  make(map[[2]int]*authorizer),
+		authorizers:  make(map[ownerKey]*authorizer),
 	}
 	docs := make([]*xmldoc.Node, len(snap.Hosts))
 	vms := make([]map[int32]bool, len(snap.Hosts))
@@ -170,7 +176,7 @@ func (m *Matcher) filtered(d *Decision, e Event) {
 func (m *Matcher) matchHosts(d *Decision) bool {
 	vm := d.VM
 	req := m.requirement(vm.Automatic, vm.Requirements, m.hosts)
-	auth := m.authorizer(vm.UID, vm.GID)
+	auth := m.authorizer(vm, aclHost)
 	authorized, matched := 0, 0
 	for i, h := range m.snap.Hosts {
 		if !auth.manages(h) {
@@ -243,8 +249,13 @@ func (m *Matcher) currentDatastore(vm *VM) []Candidate {
 func (m *Matcher) matchDatastores(d *Decision) {
 	vm := d.VM
 	req := m.requirement(vm.Automatic, vm.DatastoreRequirements, m.datastores)
-	matched := 0
+	authorized, matched := 0, 0
 	for i, ds := range m.snap.SystemDatastores {
+		if !m.mayUse(vm, ds) {
+			m.filtered(d, Event{Kind: EventDatastoreNotAuthorized, Datastore: ds.ID})
+			continue
+		}
+		authorized++
 		if req.err != nil {
 			d.Message = "Error in SCHED_DS_REQUIREMENTS: '" + req.text + "', error: " + req.err.Error()
 			d.event(Event{Kind: EventDatastoreRequirementError, Detail: d.Message})
@@ -278,6 +289,8 @@ func (m *Matcher) matchDatastores(d *Decision) {
 	case d.Message != "":
 	case len(m.snap.SystemDatastores) == 0:
 		d.Message = "No system datastores found to run VMs"
+	case authorized == 0:
+		d.Message = "User is not authorized to use any system datastore"
 	case matched == 0 || escaped:
 		d.Message = "No system datastore meets SCHED_DS_REQUIREMENTS: " + req.text
 	default:
@@ -346,16 +359,27 @@ func prioritize(candidates []Candidate, rank *boundRank) {
 	}
 }
 
-func (m *Matcher) authorizer(uid, gid int) *authorizer {
+// authorizer is the one for the owner of the machine and hosts (right to
+// MANAGE) or datastores (right to USE).
+func (m *Matcher) authorizer(vm *VM, kind uint64) *authorizer {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	key := [2]int{uid, gid}
+	key := ownerKey{vm.UID, vm.GID, kind}
 	a, ok := m.authorizers[key]
 	if !ok {
-		a = newAuthorizer(m.snap.Rules, m.snap.Zone, uid, gid)
+		right := uint64(aclManage)
+		if kind == aclDatastore {
+			right = aclUse
+		}
+		a = newAuthorizer(m.snap.Rules, m.snap.Zone, vm.UID, vm.GID, kind, right)
 		m.authorizers[key] = a
 	}
 	return a
+}
+
+// mayUse reports whether the machine's owner may have it in the datastore.
+func (m *Matcher) mayUse(vm *VM, ds *Datastore) bool {
+	return !m.policy.AuthorizeDatastores || m.authorizer(vm, aclDatastore).uses(ds)
 }
 
 // Host is the host of a candidate.

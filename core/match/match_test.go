@@ -46,6 +46,11 @@ func (c *cloud) datastore(id, kind, cluster, free int, tmpl string) *cloud {
 	return c
 }
 
+func (c *cloud) rule(text string) *cloud {
+	c.rules.WriteString("<ACL><ID>0</ID>" + text + "</ACL>")
+	return c
+}
+
 func (c *cloud) pools(tb failer) *Pools {
 	tb.Helper()
 	p, err := ParsePools(SavePools(0,
@@ -157,6 +162,10 @@ func TestPass(t *testing.T) {
 			cloud: new(cloud).host(0, -1, 1, "<X>1</X><GOOD>YES</GOOD>").host(1, -1, 1, "<X>1</X>").datastore(0, 1, -1, 1000, "<GOOD>YES</GOOD>").
 				vm(0, "<SCHED_REQUIREMENTS>X = 1 ) | ( X = 1</SCHED_REQUIREMENTS>", "<AUTOMATIC_REQUIREMENTS>GOOD = YES</AUTOMATIC_REQUIREMENTS>"),
 			orders: oneTook(0, 0, 0), logs: "VM 0: Host 1 filtered out. It does not fulfill AUTOMATIC_REQUIREMENTS."},
+		{name: "no right to use a datastore", policy: Policy{MaxHost: 1, AuthorizeDatastores: true},
+			cloud: new(cloud).host(0, -1, 1, "").datastore(0, 1, -1, 1000, "").rawVM("<VM><ID>0</ID><UID>7</UID><GID>7</GID><STATE>1</STATE>" +
+				"<LCM_STATE>0</LCM_STATE><TEMPLATE/><USER_TEMPLATE/></VM>").rule("<USER>400000000</USER><RESOURCE>2400000000</RESOURCE><RIGHTS>2</RIGHTS><ZONE>400000000</ZONE>"),
+			message: "User is not authorized to use any system datastore", logs: "VM 0: Datastore 0 filtered out. User is not authorized to USE it."},
 		{name: "a machine that moves", policy: unlimited,
 			cloud: twoHosts().rawVM("<VM><ID>0</ID><UID>0</UID><GID>0</GID><STATE>3</STATE><LCM_STATE>3</LCM_STATE><RESCHED>1</RESCHED><TEMPLATE/>" +
 				"<USER_TEMPLATE/><HISTORY_RECORDS><HISTORY><HID>1</HID><DS_ID>0</DS_ID></HISTORY></HISTORY_RECORDS></VM>"),
@@ -201,8 +210,40 @@ func TestAuthorization(t *testing.T) {
 	host := &Host{ID: 3, ClusterID: 100}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := newAuthorizer(tt.rules, 0, tt.uid, tt.gid).manages(host); got != tt.want {
+			if got := newAuthorizer(tt.rules, 0, tt.uid, tt.gid, aclHost, aclManage).manages(host); got != tt.want {
 				t.Errorf("got %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestDatastoreAuthorization(t *testing.T) {
+	const permissions = "<UID>5</UID><GID>6</GID><PERMISSIONS><OWNER_U>1</OWNER_U><GROUP_U>1</GROUP_U><OTHER_U>0</OTHER_U></PERMISSIONS>"
+	ds := readDatastore(mustParse(t, "<DATASTORE><ID>3</ID><CLUSTER_ID>-1</CLUSTER_ID>"+permissions+"</DATASTORE>"))
+	use := func(user, resource uint64) []Rule { return []Rule{{user, aclDatastore | resource, aclUse, aclAll}} }
+	tests := []struct {
+		name     string
+		rules    []Rule
+		uid, gid int
+		want     bool
+	}{
+		{"oneadmin", nil, 0, 9, true},
+		{"its owner", nil, 5, 9, true},
+		{"its group", nil, 8, 6, true},
+		{"others", nil, 8, 9, false},
+		{"a rule for it", use(aclIndividual|8, aclIndividual|3), 8, 9, true},
+		{"a rule for its group", use(aclGroup|9, aclGroup|6), 8, 9, true},
+		{"a rule for another", use(aclIndividual|8, aclIndividual|4), 8, 9, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			vm := &VM{UID: tt.uid, GID: tt.gid}
+			asks := NewMatcher(&Snapshot{Rules: tt.rules}, Policy{AuthorizeDatastores: true}, false)
+			if got := asks.mayUse(vm, ds); got != tt.want {
+				t.Errorf("got %v, want %v", got, tt.want)
+			}
+			if !NewMatcher(&Snapshot{Rules: tt.rules}, Policy{}, false).mayUse(vm, ds) {
+				t.Error("asked without the option")
 			}
 		})
 	}

@@ -7,6 +7,9 @@ type Policy struct {
 	DatastoreRank string
 	MaxDispatch   int // successful dispatches in a pass, 0 without limit
 	MaxHost       int // successful dispatches to one host in a pass, 0 for none at all
+	// AuthorizeDatastores asks for the owner's right to USE the system
+	// datastore. 4.6 does not ask.
+	AuthorizeDatastores bool
 }
 
 // HostPolicy is the rank text of a DEFAULT_SCHED policy number; rank is the

@@ -46,10 +46,12 @@ type Datastore struct {
 	ID        int
 	Name      string
 	ClusterID int
+	UID, GID  int
 	FreeMB    int64 // what may be used: free space, or what LIMIT_MB leaves
 	Shared    bool
 	Monitored bool
 
+	use struct{ owner, group, other bool } // the USE permissions
 	doc *xmldoc.Node
 }
 
@@ -273,11 +275,16 @@ func readDatastore(n *xmldoc.Node) *Datastore {
 	free, total, used := atoll(textOf(n, "FREE_MB")), atoll(textOf(n, "TOTAL_MB")), atoll(textOf(n, "USED_MB"))
 	d := &Datastore{
 		ID: numberOf(n, "ID"), Name: textOf(n, "NAME"), ClusterID: numberOf(n, "CLUSTER_ID"),
+		UID: numberOf(n, "UID"), GID: numberOf(n, "GID"),
 		FreeMB:    free,
 		Shared:    tmpl.Child("SHARED") == nil || strings.EqualFold(textOf(tmpl, "SHARED"), "YES"),
 		Monitored: free != 0 || total != 0 || used != 0,
 		doc:       n,
 	}
+	permissions := n.Child("PERMISSIONS")
+	d.use.owner = numberOf(permissions, "OWNER_U") == 1
+	d.use.group = numberOf(permissions, "GROUP_U") == 1
+	d.use.other = numberOf(permissions, "OTHER_U") == 1
 	if limit := tmpl.Child("LIMIT_MB"); limit != nil {
 		d.FreeMB = min(free, atoll(content(limit))-used)
 	}
