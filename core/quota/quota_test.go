@@ -272,6 +272,30 @@ func checkSums(t *rapid.T, q *Quotas, living [][]Request) {
 	}
 }
 
+// TestSumThatFloatsMiss: after a charge of 1.6 CPU was taken back from 2.6, 4.6 shows 1.00 for what is 1.
+func TestSumThatFloatsMiss(t *testing.T) {
+	q := &Quotas{}
+	for _, step := range []struct {
+		charge, release float64
+		want            string
+	}{{1, 0, "1"}, {1.6, 0, "2.60"}, {0, 1.6, "1.00"}, {1, 0, "2"}, {0, 1, "1"}} {
+		if step.charge > 0 {
+			if err := q.Charge(nil, ForResize(step.charge, 0)); err != nil {
+				t.Fatal(err)
+			}
+		} else {
+			q.Release(ForResize(step.release, 0))
+		}
+		if want := "VM CPU=-1/" + step.want + " MEMORY=-1/0 VMS=-1/0 VOLATILE_SIZE=-1/0\n"; flat(q) != want {
+			t.Errorf("%+v: %s", step, flat(q))
+		}
+		again, err := Parse("<QUOTAS>" + string(q.AppendXML(nil)) + "</QUOTAS>")
+		if err != nil || flat(again) != flat(q) {
+			t.Errorf("read again: %v %s", err, flat(again))
+		}
+	}
+}
+
 func TestCloneIsDeep(t *testing.T) {
 	q := &Quotas{}
 	if err := q.Charge(nil, ForLease(1)); err != nil {
