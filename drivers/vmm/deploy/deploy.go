@@ -18,13 +18,14 @@ import (
 type Input struct {
 	// VM is the VM document <VM>…</VM> with its last history record.
 	VM string
-	// HostTemplate is the host's <TEMPLATE>…</TEMPLATE>, empty when unknown. No TYPE of 4.6 takes anything from it.
+	// HostTemplate is the host's <TEMPLATE>…</TEMPLATE>, empty when unknown. Check asks it for the tool stack; no TYPE of 4.6 takes
+	// anything from it.
 	HostTemplate string
 	// Defaults is the driver's DEFAULT file; nil reads as empty.
 	Defaults *template.Template
 }
 
-// Error says what a VM lacks, in the words that 4.6 writes to the VM's log.
+// Error is a line for the VM's log that says why the VM can't be deployed as it is. Those of Render have the words of 4.6.
 type Error string
 
 func (e Error) Error() string { return string(e) }
