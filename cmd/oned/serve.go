@@ -24,6 +24,7 @@ import (
 	"goned/core/state"
 	"goned/drivers/manager"
 	"goned/rpc"
+	"goned/rpc/introspect"
 	"goned/rpc/transport"
 )
 
@@ -150,7 +151,7 @@ func (d *daemon) run(ctx context.Context) error {
 		Store: d.store, Conf: d.conf, DB: d.db, Drivers: d.manager, Log: rem, AuthLog: d.log.Logger("AuM"), Now: time.Now,
 	})
 	rem.Info(fmt.Sprintf("Starting XML-RPC server, port %d ...", d.conf.Port))
-	web := transport.New(server, transportConfig(d.conf, rem))
+	web := transport.New(introspect.New(server, server), transportConfig(d.conf, rem))
 	failed := make(chan error, 1)
 	go func() { failed <- web.Serve(listener) }()
 	rem.Info("Request Manager started.")

@@ -15,9 +15,11 @@ type Table struct {
 func table(name string, keys int, columns string) *Table {
 	t := &Table{Name: name, Keys: keys, ddl: "CREATE TABLE IF NOT EXISTS " + name + " (" + columns + ")"}
 	for _, c := range strings.Split(columns, ", ") {
-		if word, _, _ := strings.Cut(c, " "); word != "PRIMARY" && word != "UNIQUE" {
-			t.Columns = append(t.Columns, word)
+		if strings.HasPrefix(c, "PRIMARY KEY(") || strings.HasPrefix(c, "UNIQUE(") {
+			continue
 		}
+		name, _, _ := strings.Cut(c, " ")
+		t.Columns = append(t.Columns, name)
 	}
 	t.sql = [...]string{
 		Put: "REPLACE INTO " + name + " (" + strings.Join(t.Columns, ",") + ") VALUES (?" +
