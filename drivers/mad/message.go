@@ -18,6 +18,8 @@ type Message struct {
 	ID    int
 	HasID bool
 	Text  string
+	// Raw is the whole line without its line feed, for logs.
+	Raw string
 }
 
 // Success reports whether the result word is exactly SUCCESS, the only one
@@ -63,14 +65,14 @@ func (m Message) Log() (LogLine, bool) {
 // false for what 4.6 drops in silence: fewer than two words, or a third word
 // that is no number on anything but a LOG line.
 func ParseMessage(line string) (m Message, ok bool) {
+	m.Raw = line
 	m.Action, line = cutWord(line)
 	m.Result, line = cutWord(line)
 	if m.Result == "" {
 		return Message{}, false
 	}
 	rest := trimBlanks(line)
-	id, n := leadingInt(rest)
-	if n > 0 {
+	if id, n := leadingInt(rest); n > 0 {
 		m.ID, m.HasID = id, true
 		m.Text = trimBlanks(rest[n:])
 		return m, true

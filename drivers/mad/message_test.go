@@ -16,28 +16,31 @@ func TestParseMessage(t *testing.T) {
 		want       Message
 		dropped    bool
 	}{
-		{name: "plain", line: "DEPLOY SUCCESS 3 one-3", want: Message{"DEPLOY", "SUCCESS", 3, true, "one-3"}},
-		{name: "runs of blanks", line: "  DEPLOY \t SUCCESS   3   one-3 x  ", want: Message{"DEPLOY", "SUCCESS", 3, true, "one-3 x  "}},
-		{name: "number glued to text", line: "POLL SUCCESS 30x STATE=a", want: Message{"POLL", "SUCCESS", 30, true, "x STATE=a"}},
-		{name: "negative number", line: "STAT FAILURE -1 no", want: Message{"STAT", "FAILURE", -1, true, "no"}},
-		{name: "no text", line: "CANCEL SUCCESS 7", want: Message{"CANCEL", "SUCCESS", 7, true, ""}},
-		{name: "dash text", line: "CANCEL FAILURE 7 -", want: Message{"CANCEL", "FAILURE", 7, true, "-"}},
+		{name: "plain", line: "DEPLOY SUCCESS 3 one-3", want: Message{Action: "DEPLOY", Result: "SUCCESS", ID: 3, HasID: true, Text: "one-3"}},
+		{name: "runs of blanks", line: "  DEPLOY \t SUCCESS   3   one-3 x  ", want: Message{Action: "DEPLOY", Result: "SUCCESS", ID: 3, HasID: true, Text: "one-3 x  "}},
+		{name: "number glued to text", line: "POLL SUCCESS 30x STATE=a", want: Message{Action: "POLL", Result: "SUCCESS", ID: 30, HasID: true, Text: "x STATE=a"}},
+		{name: "negative number", line: "STAT FAILURE -1 no", want: Message{Action: "STAT", Result: "FAILURE", ID: -1, HasID: true, Text: "no"}},
+		{name: "no text", line: "CANCEL SUCCESS 7", want: Message{Action: "CANCEL", Result: "SUCCESS", ID: 7, HasID: true, Text: ""}},
+		{name: "dash text", line: "CANCEL FAILURE 7 -", want: Message{Action: "CANCEL", Result: "FAILURE", ID: 7, HasID: true, Text: "-"}},
 		{name: "empty result word", line: "SAVE  7 -", dropped: true},
 		{name: "third word no number", line: "DEPLOY SUCCESS x y", dropped: true},
 		{name: "number too large", line: "DEPLOY SUCCESS 99999999999 y", dropped: true},
 		{name: "one word", line: "DEPLOY", dropped: true},
 		{name: "empty", line: "", dropped: true},
-		{name: "log of a vm", line: "LOG I 4 ExitCode: 0", want: Message{"LOG", "I", 4, true, "ExitCode: 0"}},
-		{name: "log without object", line: "LOG E - broken pipe", want: Message{"LOG", "E", 0, false, " broken pipe"}},
-		{name: "log with a word", line: "LOG E all broken", want: Message{"LOG", "E", 0, false, "all broken"}},
-		{name: "empty log", line: "LOG I 4 ", want: Message{"LOG", "I", 4, true, ""}},
-		{name: "carriage return", line: "INIT SUCCESS 1\r", want: Message{"INIT", "SUCCESS", 1, true, ""}},
+		{name: "log of a vm", line: "LOG I 4 ExitCode: 0", want: Message{Action: "LOG", Result: "I", ID: 4, HasID: true, Text: "ExitCode: 0"}},
+		{name: "log without object", line: "LOG E - broken pipe", want: Message{Action: "LOG", Result: "E", ID: 0, HasID: false, Text: " broken pipe"}},
+		{name: "log with a word", line: "LOG E all broken", want: Message{Action: "LOG", Result: "E", ID: 0, HasID: false, Text: "all broken"}},
+		{name: "empty log", line: "LOG I 4 ", want: Message{Action: "LOG", Result: "I", ID: 4, HasID: true, Text: ""}},
+		{name: "carriage return", line: "INIT SUCCESS 1\r", want: Message{Action: "INIT", Result: "SUCCESS", ID: 1, HasID: true, Text: ""}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			got, ok := ParseMessage(tt.line)
 			if ok == tt.dropped {
 				t.Fatalf("ok = %v, message %+v", ok, got)
+			}
+			if ok {
+				tt.want.Raw = tt.line
 			}
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
