@@ -34,12 +34,10 @@ func clusterMethods() []*Method {
 	return []*Method{
 		{Name: "one.cluster.allocate", Log: "ClusterAllocate", Auth: "CREATE CLUSTER", Result: "cluster id",
 			Params: []Param{strParam("name").late()}, Handler: clusterAllocate},
+		{Name: "one.cluster.delete", Log: "ClusterDelete", Auth: "ADMIN CLUSTER", Result: "cluster id", Params: idAnd(), Handler: clusters.delete},
 		{Name: "one.cluster.info", Log: "ClusterInfo", Auth: "USE CLUSTER", Result: "CLUSTER document", Params: idAnd(), Handler: clusters.info},
 		{Name: "one.cluster.update", Log: "ClusterUpdateTemplate", Auth: "MANAGE CLUSTER", Result: "cluster id", Params: updateParams(), Handler: clusters.update},
 		{Name: "one.cluster.rename", Log: "ClusterRename", Auth: "MANAGE CLUSTER", Result: "cluster id", Params: idAnd(strParam("name")), Handler: clusters.rename},
-		{Name: "one.cluster.delete", Log: "ClusterDelete", Auth: "ADMIN CLUSTER", Result: "cluster id", Params: idAnd(), Handler: clusters.delete},
-		{Name: "one.clusterpool.info", Log: "ClusterPoolInfo", Auth: "USE CLUSTER (filter)", Result: "CLUSTER_POOL document", Handler: clusters.all},
-
 		{Name: "one.cluster.addhost", Log: "ClusterAddHost", Auth: "ADMIN CLUSTER, ADMIN HOST", Result: "cluster id", Params: add,
 			Handler: joinCluster(resource.Host, hostIn, cloud.MoveHost)},
 		{Name: "one.cluster.delhost", Log: "ClusterDelHost", Auth: "ADMIN HOST", Result: "-1", Params: del,
@@ -52,6 +50,7 @@ func clusterMethods() []*Method {
 			Handler: joinCluster(resource.Net, netIn, cloud.MoveNet)},
 		{Name: "one.cluster.delvnet", Log: "ClusterDelVNet", Auth: "ADMIN NET", Result: "-1", Params: del,
 			Handler: leaveCluster(resource.Net, netIn, cloud.MoveNet)},
+		{Name: "one.clusterpool.info", Log: "ClusterPoolInfo", Auth: "USE CLUSTER (filter)", Result: "CLUSTER_POOL document", Handler: clusters.all},
 	}
 }
 

@@ -41,13 +41,13 @@ func datastoreMethods() []*Method {
 	return []*Method{
 		{Name: "one.datastore.allocate", Log: "DatastoreAllocate", Auth: "CREATE DATASTORE, ADMIN CLUSTER", Result: "datastore id",
 			Params: []Param{strParam("template"), intParam("cluster")}, Handler: datastoreAllocate},
+		{Name: "one.datastore.delete", Log: "DatastoreDelete", Auth: "ADMIN DATASTORE", Result: "datastore id", Params: idAnd(), Handler: datastores.delete},
 		{Name: "one.datastore.info", Log: "DatastoreInfo", Auth: "USE DATASTORE", Result: "DATASTORE document", Params: idAnd(), Handler: datastores.info},
 		{Name: "one.datastore.update", Log: "DatastoreUpdateTemplate", Auth: "MANAGE DATASTORE", Result: "datastore id", Params: updateParams(), Handler: datastores.update},
-		{Name: "one.datastore.rename", Log: "DatastoreRename", Auth: "MANAGE DATASTORE", Result: "datastore id", Params: idAnd(strParam("name")), Handler: datastores.rename},
 		{Name: "one.datastore.chown", Log: "Datastore", Auth: "MANAGE DATASTORE, MANAGE USER, USE GROUP", Result: "datastore id",
 			Params: idAnd(intParam("user"), intParam("group")), Handler: datastores.chown},
 		{Name: "one.datastore.chmod", Log: "DatastoreChmod", Auth: "MANAGE or ADMIN DATASTORE", Result: "datastore id", Params: chmodParams(), Handler: datastores.chmod},
-		{Name: "one.datastore.delete", Log: "DatastoreDelete", Auth: "ADMIN DATASTORE", Result: "datastore id", Params: idAnd(), Handler: datastores.delete},
+		{Name: "one.datastore.rename", Log: "DatastoreRename", Auth: "MANAGE DATASTORE", Result: "datastore id", Params: idAnd(strParam("name")), Handler: datastores.rename},
 		{Name: "one.datastorepool.info", Log: "DatastorePoolInfo", Auth: "USE DATASTORE (filter)", Result: "DATASTORE_POOL document", Handler: datastores.all},
 	}
 }

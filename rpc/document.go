@@ -26,15 +26,15 @@ func documentMethods() []*Method {
 	return []*Method{
 		{Name: "one.document.allocate", Log: "DocumentAllocate", Auth: "CREATE DOCUMENT", Result: "document id",
 			Params: []Param{strParam("template"), intParam("type").late()}, Handler: documentAllocate},
+		{Name: "one.document.delete", Log: "DocumentDelete", Auth: "MANAGE DOCUMENT", Result: "document id", Params: idAnd(), Handler: documents.delete},
 		{Name: "one.document.info", Log: "DocumentInfo", Auth: "USE DOCUMENT", Result: "DOCUMENT document", Params: idAnd(), Handler: documents.info},
 		{Name: "one.document.update", Log: "DocumentUpdateTemplate", Auth: "MANAGE DOCUMENT", Result: "document id", Params: updateParams(), Handler: documents.update},
-		{Name: "one.document.rename", Log: "DocumentRename", Auth: "MANAGE DOCUMENT", Result: "document id", Params: idAnd(strParam("name")), Handler: documents.rename},
 		{Name: "one.document.chown", Log: "DocumentChown", Auth: "MANAGE DOCUMENT, MANAGE USER, USE GROUP", Result: "document id",
 			Params: idAnd(intParam("user"), intParam("group")), Handler: documents.chown},
 		{Name: "one.document.chmod", Log: "DocumentChmod", Auth: "MANAGE or ADMIN DOCUMENT", Result: "document id", Params: chmodParams(), Handler: documents.chmod},
 		{Name: "one.document.clone", Log: "DocumentClone", Auth: "USE DOCUMENT, CREATE DOCUMENT", Result: "new document id",
 			Params: idAnd(strParam("name")), Handler: documentClone},
-		{Name: "one.document.delete", Log: "DocumentDelete", Auth: "MANAGE DOCUMENT", Result: "document id", Params: idAnd(), Handler: documents.delete},
+		{Name: "one.document.rename", Log: "DocumentRename", Auth: "MANAGE DOCUMENT", Result: "document id", Params: idAnd(strParam("name")), Handler: documents.rename},
 		{Name: "one.documentpool.info", Log: "DocumentPoolInfo", Auth: "USE DOCUMENT (filter)", Result: "DOCUMENT_POOL document",
 			Params: append(rangeParams(), intParam("type")), Handler: documentPool},
 	}

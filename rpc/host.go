@@ -25,14 +25,14 @@ var hosts = &family[*host.Host]{
 
 func hostMethods() []*Method {
 	return []*Method{
+		{Name: "one.host.enable", Log: "HostEnable", Auth: "ADMIN HOST", Result: "host id", Params: idAnd(boolParam("enable")), Handler: hostEnable},
+		{Name: "one.host.update", Log: "HostUpdateTemplate", Auth: "ADMIN HOST", Result: "host id", Params: updateParams(), Handler: hosts.update},
 		{Name: "one.host.allocate", Log: "HostAllocate", Auth: "CREATE HOST, ADMIN CLUSTER", Result: "host id", Handler: hostAllocate,
 			Params: []Param{strParam("name").late(), strParam("im_mad").late(), strParam("vmm_mad").late(), strParam("vnm_mad").late(), intParam("cluster")}},
-		{Name: "one.host.info", Log: "HostInfo", Auth: "USE HOST", Result: "HOST document", Params: idAnd(), Handler: hosts.info},
-		{Name: "one.host.update", Log: "HostUpdateTemplate", Auth: "ADMIN HOST", Result: "host id", Params: updateParams(), Handler: hosts.update},
-		{Name: "one.host.rename", Log: "HostRename", Auth: "ADMIN HOST", Result: "host id", Params: idAnd(strParam("name")), Handler: hosts.rename},
-		{Name: "one.host.enable", Log: "HostEnable", Auth: "ADMIN HOST", Result: "host id", Params: idAnd(boolParam("enable")), Handler: hostEnable},
 		{Name: "one.host.delete", Log: "HostDelete", Auth: "ADMIN HOST", Result: "host id", Params: idAnd(), Handler: hosts.delete},
+		{Name: "one.host.info", Log: "HostInfo", Auth: "USE HOST", Result: "HOST document", Params: idAnd(), Handler: hosts.info},
 		{Name: "one.host.monitoring", Log: "HostMonitoring", Auth: "USE HOST", Result: "MONITORING_DATA document", Params: idAnd(), Handler: hostMonitoring},
+		{Name: "one.host.rename", Log: "HostRename", Auth: "ADMIN HOST", Result: "host id", Params: idAnd(strParam("name")), Handler: hosts.rename},
 		{Name: "one.hostpool.info", Log: "HostPoolInfo", Auth: "USE HOST (filter)", Result: "HOST_POOL document", Handler: hosts.all},
 		{Name: "one.hostpool.monitoring", Log: "HostPoolMonitoring", Auth: "USE HOST (filter)", Result: "MONITORING_DATA document", Handler: hostPoolMonitoring},
 	}

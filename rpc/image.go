@@ -37,20 +37,20 @@ var images = &family[*image.Image]{
 
 func imageMethods() []*Method {
 	return []*Method{
+		{Name: "one.image.persistent", Log: "ImagePersistent", Auth: "MANAGE IMAGE", Result: "image id", Params: idAnd(boolParam("persistent")), Handler: imagePersistent},
+		{Name: "one.image.enable", Log: "ImageEnable", Auth: "MANAGE IMAGE", Result: "image id", Params: idAnd(boolParam("enable")), Handler: imageEnable},
+		{Name: "one.image.update", Log: "ImageUpdateTemplate", Auth: "MANAGE IMAGE", Result: "image id", Params: updateParams(), Handler: images.update},
 		{Name: "one.image.allocate", Log: "ImageAllocate", Auth: "CREATE IMAGE, USE DATASTORE", Result: "image id",
 			Params: []Param{strParam("template"), intParam("datastore")}, Handler: imageAllocate},
-		{Name: "one.image.clone", Log: "ImageClone", Auth: "CREATE IMAGE, USE IMAGE, USE DATASTORE", Result: "new image id",
-			Params: idAnd(strParam("name")), Handler: imageClone},
+		{Name: "one.image.delete", Log: "ImageDelete", Auth: "MANAGE IMAGE", Result: "image id", Params: idAnd(), Handler: images.delete},
 		{Name: "one.image.info", Log: "ImageInfo", Auth: "USE IMAGE", Result: "IMAGE document", Params: idAnd(), Handler: images.info},
-		{Name: "one.image.update", Log: "ImageUpdateTemplate", Auth: "MANAGE IMAGE", Result: "image id", Params: updateParams(), Handler: images.update},
-		{Name: "one.image.rename", Log: "ImageRename", Auth: "MANAGE IMAGE", Result: "image id", Params: idAnd(strParam("name")), Handler: images.rename},
 		{Name: "one.image.chown", Log: "ImageChown", Auth: "MANAGE IMAGE, MANAGE USER, USE GROUP", Result: "image id",
 			Params: idAnd(intParam("user"), intParam("group")), Handler: images.chown},
 		{Name: "one.image.chmod", Log: "ImageChmod", Auth: "MANAGE or ADMIN IMAGE", Result: "image id", Params: chmodParams(), Handler: images.chmod},
-		{Name: "one.image.enable", Log: "ImageEnable", Auth: "MANAGE IMAGE", Result: "image id", Params: idAnd(boolParam("enable")), Handler: imageEnable},
-		{Name: "one.image.persistent", Log: "ImagePersistent", Auth: "MANAGE IMAGE", Result: "image id", Params: idAnd(boolParam("persistent")), Handler: imagePersistent},
 		{Name: "one.image.chtype", Log: "ImageChangeType", Auth: "MANAGE IMAGE", Result: "image id", Params: idAnd(strParam("type")), Handler: imageChtype},
-		{Name: "one.image.delete", Log: "ImageDelete", Auth: "MANAGE IMAGE", Result: "image id", Params: idAnd(), Handler: images.delete},
+		{Name: "one.image.clone", Log: "ImageClone", Auth: "CREATE IMAGE, USE IMAGE, USE DATASTORE", Result: "new image id",
+			Params: idAnd(strParam("name")), Handler: imageClone},
+		{Name: "one.image.rename", Log: "ImageRename", Auth: "MANAGE IMAGE", Result: "image id", Params: idAnd(strParam("name")), Handler: images.rename},
 		{Name: "one.imagepool.info", Log: "ImagePoolInfo", Auth: "USE IMAGE (filter)", Result: "IMAGE_POOL document", Params: rangeParams(), Handler: images.filtered},
 	}
 }

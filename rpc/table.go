@@ -1,14 +1,10 @@
 package rpc
 
-import (
-	"slices"
-	"strings"
-)
+import "slices"
 
-// Methods is the API: every method of 4.6, one row each, in the files named after the resources.
+// Methods is the API: every method of 4.6, one row each, in the files named after the resources. The order is the one in which
+// 4.6 lists them to clients that ask.
 func Methods() []*Method {
-	all := slices.Concat(systemMethods(), userMethods(), groupMethods(), aclMethods(), zoneMethods(), clusterMethods(),
-		hostMethods(), datastoreMethods(), imageMethods(), netMethods(), templateMethods(), documentMethods(), vmMethods())
-	slices.SortFunc(all, func(a, b *Method) int { return strings.Compare(a.Name, b.Name) })
-	return all
+	return slices.Concat(vmMethods(), templateMethods(), hostMethods(), groupMethods(), netMethods(), userMethods(), imageMethods(),
+		aclMethods(), datastoreMethods(), clusterMethods(), documentMethods(), zoneMethods(), systemMethods())
 }

@@ -25,19 +25,19 @@ var templates = &family[*vmtemplate.VMTemplate]{
 
 func templateMethods() []*Method {
 	return []*Method{
+		{Name: "one.template.update", Log: "TemplateUpdateTemplate", Auth: "MANAGE TEMPLATE", Result: "template id", Params: updateParams(), Handler: templates.update},
+		{Name: "one.template.instantiate", Log: "TemplateInstantiate", Auth: "USE TEMPLATE, USE IMAGE, USE NET; CREATE TEMPLATE with extra attributes", Result: "VM id",
+			Params: idAnd(strParam("name"), boolParam("hold").or(false), strParam("extra").or("")), Handler: templateInstantiate},
 		{Name: "one.template.allocate", Log: "TemplateAllocate", Auth: "CREATE TEMPLATE", Result: "template id",
 			Params: []Param{strParam("template")}, Handler: templateAllocate},
+		{Name: "one.template.delete", Log: "TemplateDelete", Auth: "MANAGE TEMPLATE", Result: "template id", Params: idAnd(), Handler: templates.delete},
 		{Name: "one.template.info", Log: "TemplateInfo", Auth: "USE TEMPLATE", Result: "VMTEMPLATE document", Params: idAnd(), Handler: templates.info},
-		{Name: "one.template.update", Log: "TemplateUpdateTemplate", Auth: "MANAGE TEMPLATE", Result: "template id", Params: updateParams(), Handler: templates.update},
-		{Name: "one.template.rename", Log: "TemplateRename", Auth: "MANAGE TEMPLATE", Result: "template id", Params: idAnd(strParam("name")), Handler: templates.rename},
 		{Name: "one.template.chown", Log: "TemplateChown", Auth: "MANAGE TEMPLATE, MANAGE USER, USE GROUP", Result: "template id",
 			Params: idAnd(intParam("user"), intParam("group")), Handler: templates.chown},
 		{Name: "one.template.chmod", Log: "TemplateChmod", Auth: "MANAGE or ADMIN TEMPLATE", Result: "template id", Params: chmodParams(), Handler: templates.chmod},
 		{Name: "one.template.clone", Log: "VMTemplateClone", Auth: "USE TEMPLATE, CREATE TEMPLATE", Result: "new template id",
 			Params: idAnd(strParam("name")), Handler: templateClone},
-		{Name: "one.template.delete", Log: "TemplateDelete", Auth: "MANAGE TEMPLATE", Result: "template id", Params: idAnd(), Handler: templates.delete},
-		{Name: "one.template.instantiate", Log: "TemplateInstantiate", Auth: "USE TEMPLATE, USE IMAGE, USE NET; CREATE TEMPLATE with extra attributes", Result: "VM id",
-			Params: idAnd(strParam("name"), boolParam("hold").or(false), strParam("extra").or("")), Handler: templateInstantiate},
+		{Name: "one.template.rename", Log: "TemplateRename", Auth: "MANAGE TEMPLATE", Result: "template id", Params: idAnd(strParam("name")), Handler: templates.rename},
 		{Name: "one.templatepool.info", Log: "TemplatePoolInfo", Auth: "USE TEMPLATE (filter)", Result: "VMTEMPLATE_POOL document",
 			Params: rangeParams(), Handler: templates.filtered},
 	}

@@ -33,19 +33,19 @@ var nets = &family[*vnet.VNet]{
 func netMethods() []*Method {
 	leases := idAnd(strParam("leases"))
 	return []*Method{
-		{Name: "one.vn.allocate", Log: "VirtualNetworkAllocate", Auth: "CREATE NET, ADMIN CLUSTER", Result: "network id",
-			Params: []Param{strParam("template"), intParam("cluster")}, Handler: netAllocate},
-		{Name: "one.vn.info", Log: "VirtualNetworkInfo", Auth: "USE NET", Result: "VNET document with leases", Params: idAnd(), Handler: nets.info},
-		{Name: "one.vn.update", Log: "VirtualNetworkUpdateTemplate", Auth: "MANAGE NET", Result: "network id", Params: updateParams(), Handler: nets.update},
-		{Name: "one.vn.rename", Log: "VirtualNetworkRename", Auth: "MANAGE NET", Result: "network id", Params: idAnd(strParam("name")), Handler: nets.rename},
-		{Name: "one.vn.chown", Log: "VirtualNetworkChown", Auth: "MANAGE NET, MANAGE USER, USE GROUP", Result: "network id",
-			Params: idAnd(intParam("user"), intParam("group")), Handler: nets.chown},
-		{Name: "one.vn.chmod", Log: "VirtualNetworkChmod", Auth: "MANAGE or ADMIN NET", Result: "network id", Params: chmodParams(), Handler: nets.chmod},
-		{Name: "one.vn.delete", Log: "VirtualNetworkDelete", Auth: "MANAGE NET", Result: "network id", Params: idAnd(), Handler: nets.delete},
 		{Name: "one.vn.addleases", Log: "VirtualNetworkAddLeases", Auth: "MANAGE NET", Result: "network id", Params: leases, Handler: leaseCall((*vnet.VNet).AddLeases)},
 		{Name: "one.vn.rmleases", Log: "VirtualNetworkRemoveLeases", Auth: "MANAGE NET", Result: "network id", Params: leases, Handler: leaseCall((*vnet.VNet).RemoveLeases)},
 		{Name: "one.vn.hold", Log: "VirtualNetworkHold", Auth: "MANAGE NET", Result: "network id", Params: leases, Handler: leaseCall((*vnet.VNet).HoldLeases)},
 		{Name: "one.vn.release", Log: "VirtualNetworkRelease", Auth: "MANAGE NET", Result: "network id", Params: leases, Handler: leaseCall((*vnet.VNet).ReleaseLeases)},
+		{Name: "one.vn.allocate", Log: "VirtualNetworkAllocate", Auth: "CREATE NET, ADMIN CLUSTER", Result: "network id",
+			Params: []Param{strParam("template"), intParam("cluster")}, Handler: netAllocate},
+		{Name: "one.vn.update", Log: "VirtualNetworkUpdateTemplate", Auth: "MANAGE NET", Result: "network id", Params: updateParams(), Handler: nets.update},
+		{Name: "one.vn.delete", Log: "VirtualNetworkDelete", Auth: "MANAGE NET", Result: "network id", Params: idAnd(), Handler: nets.delete},
+		{Name: "one.vn.info", Log: "VirtualNetworkInfo", Auth: "USE NET", Result: "VNET document with leases", Params: idAnd(), Handler: nets.info},
+		{Name: "one.vn.chown", Log: "VirtualNetworkChown", Auth: "MANAGE NET, MANAGE USER, USE GROUP", Result: "network id",
+			Params: idAnd(intParam("user"), intParam("group")), Handler: nets.chown},
+		{Name: "one.vn.chmod", Log: "VirtualNetworkChmod", Auth: "MANAGE or ADMIN NET", Result: "network id", Params: chmodParams(), Handler: nets.chmod},
+		{Name: "one.vn.rename", Log: "VirtualNetworkRename", Auth: "MANAGE NET", Result: "network id", Params: idAnd(strParam("name")), Handler: nets.rename},
 		{Name: "one.vnpool.info", Log: "VirtualNetworkPoolInfo", Auth: "USE NET (filter)", Result: "VNET_POOL document", Params: rangeParams(), Handler: nets.filtered},
 	}
 }

@@ -41,11 +41,11 @@ func zoneMethods() []*Method {
 	return []*Method{
 		{Name: "one.zone.allocate", Log: "ZoneAllocate", Auth: "CREATE ZONE", Result: "zone id", Forwarded: true,
 			Params: []Param{strParam("template").late()}, Handler: zoneAllocate},
-		{Name: "one.zone.info", Log: "ZoneInfo", Auth: "USE ZONE", Result: "ZONE document", Params: idAnd(), Handler: zones.info},
 		{Name: "one.zone.update", Log: "ZoneUpdateTemplate", Auth: "MANAGE ZONE", Result: "zone id", Forwarded: true,
 			Params: updateParams(), Handler: zones.update},
-		{Name: "one.zone.rename", Log: "ZoneRename", Auth: "MANAGE ZONE", Result: "zone id", Params: idAnd(strParam("name")), Handler: zones.rename},
 		{Name: "one.zone.delete", Log: "ZoneDelete", Auth: "ADMIN ZONE", Result: "zone id", Forwarded: true, Params: idAnd(), Handler: zones.delete},
+		{Name: "one.zone.info", Log: "ZoneInfo", Auth: "USE ZONE", Result: "ZONE document", Params: idAnd(), Handler: zones.info},
+		{Name: "one.zone.rename", Log: "ZoneRename", Auth: "MANAGE ZONE", Result: "zone id", Params: idAnd(strParam("name")), Handler: zones.rename},
 		{Name: "one.zonepool.info", Log: "ZonePoolInfo", Auth: "USE ZONE (filter)", Result: "ZONE_POOL document", Handler: zones.all},
 	}
 }
