@@ -50,8 +50,13 @@ func results(m *match.Matcher, decisions []*match.Decision) iter.Seq[string] {
 				b = appendCandidate(b, c.Priority, m.Host(c).ID)
 			}
 			b = append(b, "\n\tPRI\tID - DATASTORES\n\t------------------------\n"...)
-			for _, c := range d.Datastores {
-				b = appendCandidate(b, c.Priority, m.Datastore(c).ID)
+			if d.VM.Resched {
+				// Its datastore is listed even if it is none any more.
+				b = appendCandidate(b, 0, d.VM.DatastoreID)
+			} else {
+				for _, c := range d.Datastores {
+					b = appendCandidate(b, c.Priority, m.Datastore(c).ID)
+				}
 			}
 			b = append(b, '\n')
 			if !yield(string(b)) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 )
 
 // tokenKind names a token as 4.6 names it in its syntax errors.
@@ -26,6 +27,7 @@ type token struct {
 	integer    int32
 	float      float32
 	begin, end int
+	line       int // 1, and one more for every line break within quotes so far
 }
 
 // is reports whether the token is the operator c.
@@ -40,12 +42,13 @@ type lexer struct {
 	operators  string
 	pos        int
 	begin, end int // columns of the last lexeme, skipped ones included
+	line       int
 }
 
 const allOperators = "!&|=><()*+/^-"
 
 func newLexer(text, operators string) *lexer {
-	return &lexer{text: text, operators: operators, begin: 1, end: 1}
+	return &lexer{text: text, operators: operators, begin: 1, end: 1, line: 1}
 }
 
 // next returns the next token. At the end of the text the position is that of
@@ -59,13 +62,16 @@ func (l *lexer) next() token {
 		if tok.kind == "" {
 			continue
 		}
-		tok.begin, tok.end = l.begin, l.end
+		if tok.kind == tokString {
+			l.line += strings.Count(tok.text, "\n")
+		}
+		tok.begin, tok.end, tok.line = l.begin, l.end, l.line
 		if tok.char != 0 && !contains(l.operators, tok.char) {
 			tok.kind, tok.char = tokUndefined, 0
 		}
 		return tok
 	}
-	return token{kind: tokEnd, begin: l.begin, end: l.end}
+	return token{kind: tokEnd, begin: l.begin, end: l.end, line: l.line}
 }
 
 // scan returns the longest token at the start of s and its length; a token
@@ -141,11 +147,14 @@ func contains(set string, c byte) bool {
 // word: it is stored in the machine's SCHED_MESSAGE, where people read it.
 type SyntaxError struct {
 	Message    string // without the position, "syntax error, unexpected …"
-	Begin, End int    // 1-based byte columns of the offending token, End exclusive
+	// Line counts line breaks within quotes only, as 4.6 does; columns go on
+	// over all of them.
+	Line       int
+	Begin, End int // 1-based byte columns of the offending token, End exclusive
 }
 
 func (e *SyntaxError) Error() string {
-	return fmt.Sprintf("%s at line 1, columns %d:%d", e.Message, e.Begin, e.End)
+	return fmt.Sprintf("%s at line %d, columns %d:%d", e.Message, e.Line, e.Begin, e.End)
 }
 
 // unexpected makes the error for tok. want lists what could have stood there,
@@ -155,7 +164,11 @@ func unexpected(tok token, want string) *SyntaxError {
 	if want != "" {
 		msg += ", expecting " + want
 	}
-	return &SyntaxError{Message: msg, Begin: tok.begin, End: tok.end}
+	return errorAt(tok, msg)
+}
+
+func errorAt(tok token, message string) *SyntaxError {
+	return &SyntaxError{Message: message, Line: tok.line, Begin: tok.begin, End: tok.end}
 }
 
 // maxDepth bounds nesting, with the words and about the size of 4.6's own
@@ -163,10 +176,10 @@ func unexpected(tok token, want string) *SyntaxError {
 const maxDepth = 9000
 
 func tooDeep(tok token) *SyntaxError {
-	return &SyntaxError{Message: "memory exhausted", Begin: tok.begin, End: tok.end}
+	return errorAt(tok, "memory exhausted")
 }
 
 // emptyName refuses "" where a name must stand. 4.6 crashes on it.
 func emptyName(tok token) *SyntaxError {
-	return &SyntaxError{Message: "syntax error, empty attribute name", Begin: tok.begin, End: tok.end}
+	return errorAt(tok, "syntax error, empty attribute name")
 }

@@ -112,6 +112,8 @@ func TestRequirementErrors(t *testing.T) {
 		{"X = 1 ^ 2", "unexpected $undefined, expecting $end at line 1, columns 7:8"},
 		{"X\n=\n> 1", "unexpected '>', expecting INTEGER or STRING or FLOAT at line 1, columns 5:6"},
 		{`"a b`, "unexpected STRING, expecting '!' or '=' or '>' or '<' at line 1, columns 4:5"},
+		{"X = \"a\nb\" Y", "unexpected STRING, expecting $end at line 2, columns 11:12"},
+		{"X = \"a\n\nb", "unexpected STRING, expecting $end at line 1, columns 9:10"},
 		{`"" = 1`, "empty attribute name at line 1, columns 1:3"},
 	}
 	for _, tt := range tests {

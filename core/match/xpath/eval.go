@@ -88,7 +88,7 @@ func filter(c *context, list []*item, predicates []expr) (nodeSet, error) {
 			if err := c.step(1); err != nil {
 				return nil, err
 			}
-			v, err := p.eval(&context{node: it, position: i + 1, size: len(list), steps: c.steps})
+			v, err := p.eval(&context{root: c.root, node: it, position: i + 1, size: len(list), steps: c.steps})
 			if err != nil {
 				return nil, err
 			}
@@ -132,10 +132,10 @@ func (t nodeTest) matches(it *item) bool {
 }
 
 func (e *pathExpr) eval(c *context) (any, error) {
-	set := nodeSet{c.node}
+	set := c.nodes()
 	switch {
 	case e.absolute:
-		set = nodeSet{c.node.document()}
+		set = nodeSet{c.root}
 	case e.start != nil:
 		var err error
 		if set, err = evalSet(e.start, c); err != nil {

@@ -119,7 +119,7 @@ func orContext(c *context, a []any) any {
 	if len(a) > 0 {
 		return a[0]
 	}
-	return nodeSet{c.node}
+	return c.nodes()
 }
 
 func nameOf(c *context, a []any) (any, error) {

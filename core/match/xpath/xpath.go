@@ -74,13 +74,6 @@ func (d *Document) index(n *xmldoc.Node, parent *item) *item {
 	return it
 }
 
-func (it *item) document() *item {
-	for it.parent != nil {
-		it = it.parent
-	}
-	return it
-}
-
 func (it *item) name() string {
 	if it.kind == elementNode {
 		return it.element.Name
@@ -112,11 +105,12 @@ func (it *item) appendValue(b *strings.Builder) {
 type Expr struct{ root expr }
 
 // First returns the first element, in document order, of the set of nodes the
-// expression selects with the document itself as context. It is nil when the
-// expression selects no element or gives no set of nodes. steps is the budget;
-// what was used is taken from it.
+// expression selects. It is nil when the expression selects no element or gives
+// no set of nodes. There is no context node, as in 4.6: outside of predicates a
+// relative path selects nothing. steps is the budget; what was used is taken
+// from it.
 func (e *Expr) First(d *Document, steps *int) (*xmldoc.Node, error) {
-	c := &context{node: d.root, position: 1, size: 1, steps: steps}
+	c := &context{root: d.root, position: 1, size: 1, steps: steps}
 	v, err := e.root.eval(c)
 	if err != nil {
 		return nil, err
@@ -135,7 +129,8 @@ func (e *Expr) First(d *Document, steps *int) (*xmldoc.Node, error) {
 
 // context is where an expression is evaluated.
 type context struct {
-	node           *item
+	root           *item
+	node           *item // nil outside of predicates
 	position, size int
 	steps          *int
 }
@@ -145,6 +140,14 @@ func (c *context) step(n int) error {
 		return ErrBudget
 	}
 	return nil
+}
+
+// nodes is the context node as a set.
+func (c *context) nodes() nodeSet {
+	if c.node == nil {
+		return nil
+	}
+	return nodeSet{c.node}
 }
 
 // stepValue takes from the budget what the string values in v cost.

@@ -32,7 +32,11 @@ func first(t *testing.T, text string, steps int) (string, error) {
 func TestFirst(t *testing.T) {
 	tests := []struct{ text, want string }{
 		{"/HOST/NAME", "NAME h1"},
-		{"HOST/ID", "ID 1"},
+		{"HOST/ID", ""},
+		{".", ""},
+		{"//X[../V/K1 = 'a']", "X 1"},
+		{"string()", ""},
+		{"//X[string() = '2']", "X 2"},
 		{"//ID", "ID 1"},
 		{"//VMS/ID[2]", "ID 7"},
 		{"//VMS/ID[last()]", "ID 7"},
