@@ -146,7 +146,7 @@ func contains(set string, c byte) bool {
 // SyntaxError is a text that is no expression. Its message is 4.6's, word for
 // word: it is stored in the machine's SCHED_MESSAGE, where people read it.
 type SyntaxError struct {
-	Message    string // without the position, "syntax error, unexpected …"
+	Message string // without the position, "syntax error, unexpected …"
 	// Line counts line breaks within quotes only, as 4.6 does; columns go on
 	// over all of them.
 	Line       int
