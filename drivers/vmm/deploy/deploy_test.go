@@ -229,3 +229,23 @@ func FuzzRender(f *testing.F) {
 		}
 	})
 }
+
+// TestShippedDefaults compares the defaults that are installed with those that the cases of testdata were measured with.
+func TestShippedDefaults(t *testing.T) {
+	for file, name := range map[string]string{
+		"vmm_exec_xen3.conf": "xen-bootloader", "vmm_exec_xen4.conf": "xen-minimum", "vmm_exec_kvm.conf": "kvm-minimum",
+	} {
+		text, err := os.ReadFile(filepath.Join("..", "..", "..", "share", "etc", "vmm_exec", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		measured, err := os.ReadFile(filepath.Join("testdata", name+".txt"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, got := parse(t, split(t, string(measured))["defaults"]), parse(t, string(text))
+		if !got.Equal(want) {
+			t.Errorf("%s: got %s\nwant %s", file, got.Text(), want.Text())
+		}
+	}
+}
