@@ -158,9 +158,10 @@ func (e *environment) serve(ctx context.Context, threads int, actions map[string
 }
 
 // ssh is how the drivers reach hosts. Connections to a host are shared unless
-// ONE_SSH_SHARE is "no" in an rc file or the environment.
+// ONE_SSH_SHARE is "no", and hosts in ONE_LOCAL_HOSTS are this machine; both
+// may be set in an rc file or the environment.
 func (e *environment) ssh(shell string) *run.SSH {
-	s := &run.SSH{Shell: shell}
+	s := &run.SSH{Shell: shell, LocalHosts: strings.Fields(os.Getenv("ONE_LOCAL_HOSTS"))}
 	if !strings.EqualFold(os.Getenv("ONE_SSH_SHARE"), "no") {
 		s.Options = run.MuxOptions(filepath.Join(os.TempDir(), fmt.Sprintf("one-ssh-%d", os.Geteuid())))
 	}

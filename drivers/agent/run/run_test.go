@@ -249,6 +249,40 @@ func TestStreamDoesNotWaitForBackgroundProcesses(t *testing.T) {
 	_ = syscall.Kill(readPID(t, dir+"/pid"), syscall.SIGKILL)
 }
 
+func TestLocalHosts(t *testing.T) {
+	dir := t.TempDir()
+	ssh := &SSH{Program: "/no/ssh", LocalHosts: []string{"here"}}
+	s := ssh.Open("here")
+	defer s.Close()
+	if res := s.Run(context.Background(), Step{Argv: []string{"echo", "a b", "$HOME"}}); res.Stdout != "a b $HOME\n" {
+		t.Errorf("%+v", res)
+	}
+	// What a finished step leaves running stays, what is cancelled goes.
+	res := s.Run(context.Background(), Step{Argv: []string{"sh", "-c", "sleep 60 & echo $! > " + dir + "/stays"}})
+	s.Close()
+	stays := readPID(t, dir+"/stays")
+	if err := syscall.Kill(stays, 0); err != nil || !res.OK() {
+		t.Errorf("background process: %v, %+v", err, res)
+	}
+	_ = syscall.Kill(stays, syscall.SIGKILL)
+	ctx, cancel := context.WithCancel(context.Background())
+	s = ssh.Open("here")
+	done := make(chan Result, 1)
+	go func() {
+		done <- s.Run(ctx, Step{Argv: []string{"sh", "-c", "echo $$ > " + dir + "/goes; sleep 300"}})
+		s.Close()
+	}()
+	goes := readPID(t, dir+"/goes")
+	cancel()
+	<-done
+	waitGone(t, goes)
+	writeScript(t, dir+"/remotes/x", "#!/bin/sh\n")
+	r := &Remotes{Local: dir + "/remotes", Remote: dir + "/host", SSH: ssh}
+	if err := r.Sync(context.Background(), "here", false); err != nil || !exists(dir+"/host/x") {
+		t.Errorf("copy of scripts: %v", err)
+	}
+}
+
 func TestStreamConnectionError(t *testing.T) {
 	for host, want := range map[string]string{
 		"bad":        "Error connecting to bad: ssh: Could not resolve hostname bad: Name or service not known",

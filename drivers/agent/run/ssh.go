@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -26,6 +27,9 @@ type SSH struct {
 	// Shell is the program that reads our commands on the host, `sh` unless
 	// set (4.6: bash, which not every hypervisor host has).
 	Shell string
+	// LocalHosts are names of this very machine: their commands run here,
+	// without ssh.
+	LocalHosts []string
 }
 
 // MuxOptions makes connections to the same host and user share one TCP
@@ -51,13 +55,19 @@ func MuxOptions(dir string) []string {
 	return []string{"-o", "ControlMaster=auto", "-o", "ControlPath=" + path, "-o", "ControlPersist=60"}
 }
 
-func (s *SSH) argv(host string, command ...string) []string {
+// argv is the program that runs a command, one shell text, on a host.
+func (s *SSH) argv(host, command string) []string {
+	if s.isLocal(host) {
+		return []string{"/bin/sh", "-c", command}
+	}
 	program := s.Program
 	if program == "" {
 		program = "ssh"
 	}
-	return append(append(append([]string{program}, s.Options...), host), command...)
+	return append(append(append([]string{program}, s.Options...), host), command)
 }
+
+func (s *SSH) isLocal(host string) bool { return slices.Contains(s.LocalHosts, host) }
 
 func (s *SSH) shell() string {
 	if s.Shell == "" {
@@ -89,8 +99,11 @@ func (s *Stream) start() error {
 	if !hostWord.MatchString(s.host) {
 		return fmt.Errorf("%q is no host name", s.host)
 	}
-	argv := s.ssh.argv(s.host, s.ssh.shell(), "-s")
+	argv := s.ssh.argv(s.host, s.ssh.shell()+" -s")
 	cmd := exec.Command(argv[0], argv[1:]...)
+	if s.ssh.isLocal(s.host) {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	}
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return err
@@ -168,7 +181,7 @@ func (s *Stream) script(ctx context.Context, label, text string, stdin []byte, t
 			}
 			outEnd, errEnd = nil, nil
 		case <-ctx.Done():
-			s.Close()
+			s.abort()
 			return s.interrupted(ctx, label, timeout)
 		}
 	}
@@ -256,6 +269,17 @@ func (s *Stream) interrupted(ctx context.Context, label string, timeout time.Dur
 
 func errorBlockText(message string) string {
 	return "ERROR MESSAGE --8<------\n" + message + "\nERROR MESSAGE ------>8--\n"
+}
+
+// abort kills the client. On this machine what it runs is killed as well; on
+// another, the end of the connection has to do.
+func (s *Stream) abort() {
+	if s.ssh.isLocal(s.host) {
+		_ = syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL)
+	}
+	_ = s.cmd.Process.Kill()
+	s.stdin.Close()
+	<-s.ended
 }
 
 // Close ends the session and waits for the client to go.
