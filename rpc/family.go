@@ -91,11 +91,16 @@ func (f *family[T]) info(c *Call) (any, error) {
 func (f *family[T]) update(c *Call) (any, error) {
 	id, text, appending := c.Int(1), c.Str(2), c.Int(3) == 1
 	return c.UpdateID(id, func(tx *state.Tx) error {
-		if _, err := f.find(c, tx.View(), f.or(f.manage, auth.Manage), id); err != nil {
-			return err
+		// oneadmin needs no right, so 4.6 looks for the object only after it has read the other parameters.
+		_, missing := f.find(c, tx.View(), f.or(f.manage, auth.Manage), id)
+		if missing != nil && !c.Root() {
+			return missing
 		}
 		if t := c.Int(3); t != 0 && t != 1 {
 			return refusal.New(refusal.XMLRPCAPI, "Wrong update type", "")
+		}
+		if missing != nil {
+			return missing
 		}
 		parse := f.parse
 		if parse == nil {
@@ -163,6 +168,10 @@ func (f *family[T]) rename(c *Call) (any, error) {
 		}
 		if err := c.Authorize(tx.View(), auth.On(f.or(f.manage, auth.Manage), f.kind, obj)); err != nil {
 			return err
+		}
+		if to == "" && f.base == nil && f.kind != resource.Zone || to == "" && f.kind == resource.Datastore {
+			// compat: 4.6 finds the empty name taken by nobody where names are unique in the whole cloud.
+			return refusal.OfAction(fmt.Sprintf("%s cannot be renamed to  because it collides with %s -1", f.kind, f.kind))
 		}
 		probe := obj.Clone()
 		*f.name(probe) = to

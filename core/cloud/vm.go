@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"goned/core/auth"
+	"goned/core/message"
 	"goned/core/resource"
 	"goned/core/state"
 	"goned/core/template"
@@ -55,6 +56,7 @@ func AllocateVM(tx *state.Tx, owner *auth.Caller, t *template.Template, hold boo
 	// Empty values of vectors do not survive 4.6's first reload; clients see the VM without them.
 	v.Template, v.UserTemplate = v.Template.Reloaded(), v.UserTemplate.Reloaded()
 	tx.VMs.Insert(v)
+	tx.Send(message.VMDirectory{VM: id})
 	return v, nil
 }
 
