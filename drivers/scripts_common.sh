@@ -97,7 +97,11 @@ error_cause() {
 # with_cause MESSAGE STDERR: MESSAGE, followed by the cause when there is one.
 with_cause() {
     cause=$(error_cause "$2")
-    printf '%s\n' "$1${cause:+: $cause}"
+    if [ -n "$cause" ]; then
+        printf '%s\n' "${1%.}: $cause"
+    else
+        printf '%s\n' "$1"
+    fi
 }
 
 # --- running commands ---------------------------------------------------------

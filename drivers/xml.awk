@@ -206,6 +206,7 @@ function attribute(node, wanted,   rest, at, mark, end, key) {
 # firstText returns the text of the first match of a path, or the value of the
 # attribute its last step names.
 function firstText(from, path,   slash, found, hit, n, i, value) {
+    # Kept aside: the calls below use match, too.
     slash = match(path, /(^|\/)@[^\/@]*$/)
     if (!slash) {
         found = matches(from, path)
@@ -213,8 +214,8 @@ function firstText(from, path,   slash, found, hit, n, i, value) {
         return (hit[1] == "") ? "" : text[hit[1]]
     }
     found = from
-    if (RSTART > 1) found = matches(from, substr(path, 1, RSTART - 1))
-    path = substr(path, RSTART)
+    if (slash > 1) found = matches(from, substr(path, 1, slash - 1))
+    path = substr(path, slash)
     sub(/^\/?@/, "", path)
     n = split(found, hit, " ")
     for (i = 1; i <= n; i++) {

@@ -28,6 +28,16 @@ arg_path() {
     fix_dir_slashes "${1#*:}"
 }
 
+# or_not_removable PATH: ends the script unless PATH may be removed with all that
+# is in it. An argument without a path must not become the root directory.
+or_not_removable() {
+    case $1 in
+        *..*) ;;
+        /*/*) return ;;
+    esac
+    fail "Not a path to remove: $1"
+}
+
 # is_disk PATH: prints 1 for a VM disk, 0 for anything else.
 is_disk() {
     case $1 in

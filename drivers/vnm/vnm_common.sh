@@ -95,9 +95,12 @@ qemu_arguments() (
     if [ -f "$file" ]; then echo "$file"; fi
 )
 
-# xen_tool: xm, as 4.6 calls it, unless the host's tool stack is xl.
+# xen_tool: xm, as 4.6 calls it, unless the host's tool stack is xl; XM_PATH says so
+# where the host cannot tell.
 xen_tool() {
-    if [ -x /usr/sbin/xl ]; then
+    if [ -n "${XM_PATH:-}" ]; then
+        basename "$XM_PATH"
+    elif [ -x /usr/sbin/xl ]; then
         echo xl
     else
         echo xm
@@ -129,6 +132,7 @@ tap() {
 
 # ports LIST: without blanks; numbers and ranges a:b, separated by commas.
 ports() {
+    [ -n "$1" ] || return 0
     ports_list=$(printf '%s' "$1" | tr -d ' \t\n\r')
     printf '%s\n' "$ports_list" | grep -Exq '([0-9]+(:[0-9]+)?,)*[0-9]+(:[0-9]+)?' ||
         fail "NIC $NIC_ID: not a list of ports: $1"
@@ -150,16 +154,14 @@ drops_icmp() {
     return 1
 }
 
-# protocol_rules PROTOCOL WHITE BLACK
+# protocol_rules PROTOCOL WHITE BLACK: the lists as ports prints them.
 protocol_rules() {
     if [ -n "$2" ]; then
-        list=$(ports "$2") || exit 255
         rule -A "$chain" -p "$1" -m state --state ESTABLISHED -j ACCEPT
-        rule -A "$chain" -p "$1" -m multiport --dports "$list" -j ACCEPT
+        rule -A "$chain" -p "$1" -m multiport --dports "$2" -j ACCEPT
         rule -A "$chain" -p "$1" -j DROP
     elif [ -n "$3" ]; then
-        list=$(ports "$3") || exit 255
-        rule -A "$chain" -p "$1" -m multiport --dports "$list" -j DROP
+        rule -A "$chain" -p "$1" -m multiport --dports "$3" -j DROP
     fi
 }
 
@@ -172,10 +174,13 @@ nic_firewall_on() {
     if [ -z "$WHITE_PORTS_TCP$WHITE_PORTS_UDP$BLACK_PORTS_TCP$BLACK_PORTS_UDP" ] && ! drops_icmp; then
         return 0
     fi
+    # All are read before the first rule is made: half a chain protects nothing.
+    white_tcp=$(ports "$WHITE_PORTS_TCP") && black_tcp=$(ports "$BLACK_PORTS_TCP") &&
+        white_udp=$(ports "$WHITE_PORTS_UDP") && black_udp=$(ports "$BLACK_PORTS_UDP") || exit 255
     rule -N "$chain"
     rule -A FORWARD -m physdev --physdev-out "$device" -j "$chain"
-    protocol_rules tcp "$WHITE_PORTS_TCP" "$BLACK_PORTS_TCP"
-    protocol_rules udp "$WHITE_PORTS_UDP" "$BLACK_PORTS_UDP"
+    protocol_rules tcp "$white_tcp" "$black_tcp"
+    protocol_rules udp "$white_udp" "$black_udp"
     if drops_icmp; then
         rule -A "$chain" -p icmp -m state --state ESTABLISHED -j ACCEPT
         rule -A "$chain" -p icmp -j DROP

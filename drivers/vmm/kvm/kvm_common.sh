@@ -11,6 +11,13 @@ REMOTES=$(dirname "$0")/../..
 
 v() { virsh --connect "$LIBVIRT_URI" "$@"; }
 
+# v_or_fail MESSAGE ARGUMENT...: run_or_fail with virsh.
+v_or_fail() {
+    v_message=$1
+    shift
+    run_or_fail "$v_message" virsh --connect "$LIBVIRT_URI" "$@"
+}
+
 # use_domain ID: sets ID. An option would be a command of its own to virsh.
 use_domain() {
     case $1 in
