@@ -40,7 +40,7 @@ var datastores = &family[*datastore.Datastore]{
 func datastoreMethods() []*Method {
 	return []*Method{
 		{Name: "one.datastore.allocate", Log: "DatastoreAllocate", Auth: "CREATE DATASTORE, ADMIN CLUSTER", Result: "datastore id",
-			Params: []Param{strParam("template"), intParam("cluster")}, Handler: datastoreAllocate},
+			Params: []Param{strParam("template"), intParam("cluster").late()}, Handler: datastoreAllocate},
 		{Name: "one.datastore.delete", Log: "DatastoreDelete", Auth: "ADMIN DATASTORE", Result: "datastore id", Params: idAnd(), Handler: datastores.delete},
 		{Name: "one.datastore.info", Log: "DatastoreInfo", Auth: "USE DATASTORE", Result: "DATASTORE document", Params: idAnd(), Handler: datastores.info},
 		{Name: "one.datastore.update", Log: "DatastoreUpdateTemplate", Auth: "MANAGE DATASTORE", Result: "datastore id", Params: updateParams(), Handler: datastores.update},
@@ -69,6 +69,9 @@ func allocateInCluster(c *Call, kind resource.Kind, add func(*state.Tx, *templat
 		t, err := template.Parse(c.Str(1))
 		if err != nil {
 			return refusal.OfAllocation(kind.Noun(), err.Error())
+		}
+		if err := c.ReadLate(); err != nil {
+			return err
 		}
 		checks, err := clusterCheck(tx.View(), c.Int(2))
 		if err != nil {

@@ -41,7 +41,7 @@ func imageMethods() []*Method {
 		{Name: "one.image.enable", Log: "ImageEnable", Auth: "MANAGE IMAGE", Result: "image id", Params: idAnd(boolParam("enable")), Handler: imageEnable},
 		{Name: "one.image.update", Log: "ImageUpdateTemplate", Auth: "MANAGE IMAGE", Result: "image id", Params: updateParams(), Handler: images.update},
 		{Name: "one.image.allocate", Log: "ImageAllocate", Auth: "CREATE IMAGE, USE DATASTORE", Result: "image id",
-			Params: []Param{strParam("template"), intParam("datastore")}, Handler: imageAllocate},
+			Params: []Param{strParam("template"), intParam("datastore").late()}, Handler: imageAllocate},
 		{Name: "one.image.delete", Log: "ImageDelete", Auth: "MANAGE IMAGE", Result: "image id", Params: idAnd(), Handler: images.delete},
 		{Name: "one.image.info", Log: "ImageInfo", Auth: "USE IMAGE", Result: "IMAGE document", Params: idAnd(), Handler: images.info},
 		{Name: "one.image.chown", Log: "ImageChown", Auth: "MANAGE IMAGE, MANAGE USER, USE GROUP", Result: "image id",
@@ -80,11 +80,15 @@ func imageSize(c *Call, t *template.Template, ds *datastore.Datastore) (int64, e
 }
 
 func imageAllocate(c *Call) (any, error) {
-	noun, dsID := resource.Image.Noun(), c.Int(2)
+	noun := resource.Image.Noun()
 	parsed, err := template.ParseUnique(c.Str(1))
 	if err != nil {
 		return nil, refusal.OfAllocation(noun, err.Error())
 	}
+	if err := c.ReadLate(); err != nil {
+		return nil, err
+	}
+	dsID := c.Int(2)
 	ds := c.Snapshot().Datastores.Get(dsID)
 	if ds == nil {
 		return nil, refusal.NotFound(resource.Datastore.Noun(), dsID)

@@ -50,7 +50,7 @@ func vmMethods() []*Method {
 		{Name: "one.vm.savedisk", Log: "VirtualMachineSaveDisk", Auth: "MANAGE VM, CREATE IMAGE, USE DATASTORE; USE and CREATE TEMPLATE with a copy of the template", Result: "new image id",
 			Params: idAnd(intParam("disk"), strParam("name"), strParam("type"), boolParam("hot").or(false), boolParam("clone_template").or(false)), Handler: vmSaveDisk},
 		{Name: "one.vm.allocate", Log: "VirtualMachineAllocate", Auth: "CREATE VM, USE IMAGE, USE NET", Result: "VM id",
-			Params: []Param{strParam("template"), boolParam("hold").or(false)}, Handler: vmAllocate},
+			Params: []Param{strParam("template"), boolParam("hold").or(false).late()}, Handler: vmAllocate},
 		{Name: "one.vm.info", Log: "VirtualMachineInfo", Help: "Returns virtual machine instance information", Auth: "USE VM", Result: "VM document", Params: idAnd(), Handler: vms.info},
 		{Name: "one.vm.chown", Log: "VirtualMachineChown", Auth: "MANAGE VM, MANAGE USER, USE GROUP", Result: "VM id",
 			Params: idAnd(intParam("user"), intParam("group")), Handler: vms.chown},
@@ -85,6 +85,9 @@ func vmAllocate(c *Call) (any, error) {
 		t, err := template.Parse(c.Str(1))
 		if err != nil {
 			return refusal.OfAllocation(resource.VM.Noun(), err.Error())
+		}
+		if err := c.ReadLate(); err != nil {
+			return err
 		}
 		if !c.Privileged() {
 			if attr, found := t.Restricted(c.Conf().VMRestricted); found {

@@ -38,7 +38,7 @@ func netMethods() []*Method {
 		{Name: "one.vn.hold", Log: "VirtualNetworkHold", Auth: "MANAGE NET", Result: "network id", Params: leases, Handler: leaseCall((*vnet.VNet).HoldLeases)},
 		{Name: "one.vn.release", Log: "VirtualNetworkRelease", Auth: "MANAGE NET", Result: "network id", Params: leases, Handler: leaseCall((*vnet.VNet).ReleaseLeases)},
 		{Name: "one.vn.allocate", Log: "VirtualNetworkAllocate", Auth: "CREATE NET, ADMIN CLUSTER", Result: "network id",
-			Params: []Param{strParam("template"), intParam("cluster")}, Handler: netAllocate},
+			Params: []Param{strParam("template"), intParam("cluster").late()}, Handler: netAllocate},
 		{Name: "one.vn.update", Log: "VirtualNetworkUpdateTemplate", Auth: "MANAGE NET", Result: "network id", Params: updateParams(), Handler: nets.update},
 		{Name: "one.vn.delete", Log: "VirtualNetworkDelete", Auth: "MANAGE NET", Result: "network id", Params: idAnd(), Handler: nets.delete},
 		{Name: "one.vn.info", Log: "VirtualNetworkInfo", Auth: "USE NET", Result: "VNET document with leases", Params: idAnd(), Handler: nets.info},
