@@ -113,16 +113,25 @@ func (m *Matcher) matchChunk(start int, chunk []*Decision) {
 	workers := min(runtime.GOMAXPROCS(0), len(chunk))
 	for w := range workers {
 		wg.Go(func() {
+			var s scratch
 			for i := w; i < len(chunk); i += workers {
-				chunk[i] = m.Decide(m.snap.VMs[start+i])
+				chunk[i] = m.decide(m.snap.VMs[start+i], &s)
 			}
 		})
 	}
 	wg.Wait()
 }
 
+// scratch is memory that is used again from machine to machine.
+type scratch struct {
+	candidates []Candidate
+	keys       []uint64
+}
+
 // Decide matches one machine of the snapshot.
-func (m *Matcher) Decide(vm *VM) *Decision {
+func (m *Matcher) Decide(vm *VM) *Decision { return m.decide(vm, new(scratch)) }
+
+func (m *Matcher) decide(vm *VM, s *scratch) *Decision {
 	d := &Decision{VM: vm}
 	if !vm.Resched && !m.imagesFit(d, func(ds *Datastore) int64 { return ds.FreeMB }) {
 		if !vm.Public {
@@ -130,15 +139,15 @@ func (m *Matcher) Decide(vm *VM) *Decision {
 		}
 		m.restrictToPublic(d)
 	}
-	if !m.matchHosts(d) {
+	if !m.matchHosts(d, s) {
 		return d
 	}
-	m.rank(d, d.Hosts, vm.Rank, m.policy.HostRank, m.hosts)
+	m.rank(d, d.Hosts, vm.Rank, m.policy.HostRank, m.hosts, s)
 	if vm.Resched {
 		d.Datastores = m.currentDatastore(vm)
 		return d
 	}
-	m.matchDatastores(d)
+	m.matchDatastores(d, s)
 	return d
 }
 
@@ -173,11 +182,12 @@ func (m *Matcher) filtered(d *Decision, e Event) {
 
 // matchHosts fills the candidates and reports whether there is one; if not,
 // the message says why.
-func (m *Matcher) matchHosts(d *Decision) bool {
+func (m *Matcher) matchHosts(d *Decision, s *scratch) bool {
 	vm := d.VM
 	req := m.requirement(vm.Automatic, vm.Requirements, m.hosts)
 	auth := m.authorizer(vm, aclHost)
 	authorized, matched := 0, 0
+	found := s.candidates[:0]
 	for i, h := range m.snap.Hosts {
 		if !auth.manages(h) {
 			m.filtered(d, Event{Kind: EventHostNotAuthorized, Host: h.ID})
@@ -193,7 +203,6 @@ func (m *Matcher) matchHosts(d *Decision) bool {
 			continue
 		}
 		if req.err != nil {
-			d.Hosts = nil
 			d.Message = "Error in SCHED_REQUIREMENTS: '" + req.text + "', error: " + req.err.Error()
 			d.event(Event{Kind: EventRequirementError, Detail: d.Message})
 			return false
@@ -207,14 +216,15 @@ func (m *Matcher) matchHosts(d *Decision) bool {
 			m.filtered(d, Event{Kind: EventHostCapacity, Host: h.ID})
 			continue
 		}
-		d.Hosts = append(d.Hosts, Candidate{index: int32(i)})
+		found = append(found, Candidate{index: int32(i)})
 	}
+	s.candidates = found
 	d.hostGuard = req.guard
-	escaped := len(d.Hosts) > 0 && !anyMeets(d.Hosts, req.guard)
-	if len(d.Hosts) > 0 && !escaped {
+	escaped := len(found) > 0 && !anyMeets(found, req.guard)
+	if len(found) > 0 && !escaped {
+		d.Hosts = slices.Clone(found)
 		return true
 	}
-	d.Hosts = nil
 	switch {
 	case len(m.snap.Hosts) == 0:
 		d.Message = "No hosts enabled to run VMs"
@@ -246,7 +256,7 @@ func (m *Matcher) currentDatastore(vm *VM) []Candidate {
 	return nil
 }
 
-func (m *Matcher) matchDatastores(d *Decision) {
+func (m *Matcher) matchDatastores(d *Decision, s *scratch) {
 	vm := d.VM
 	req := m.requirement(vm.Automatic, vm.DatastoreRequirements, m.datastores)
 	authorized, matched := 0, 0
@@ -275,7 +285,7 @@ func (m *Matcher) matchDatastores(d *Decision) {
 	d.datastoreGuard = req.guard
 	escaped := len(d.Datastores) > 0 && !anyMeets(d.Datastores, req.guard)
 	if len(d.Datastores) > 0 && !escaped {
-		m.rank(d, d.Datastores, vm.DatastoreRank, m.policy.DatastoreRank, m.datastores)
+		m.rank(d, d.Datastores, vm.DatastoreRank, m.policy.DatastoreRank, m.datastores, s)
 		return
 	}
 	d.Datastores = nil
@@ -300,7 +310,7 @@ func (m *Matcher) matchDatastores(d *Decision) {
 
 // rank gives the candidates their priorities and sorts them, best first,
 // equal ones by descending id.
-func (m *Matcher) rank(d *Decision, candidates []Candidate, own, byPolicy string, t *table) {
+func (m *Matcher) rank(d *Decision, candidates []Candidate, own, byPolicy string, t *table, s *scratch) {
 	text := own
 	if text == "" {
 		text = byPolicy
@@ -315,23 +325,24 @@ func (m *Matcher) rank(d *Decision, candidates []Candidate, own, byPolicy string
 		}
 		prioritize(candidates, rank.bind(t))
 	}
-	sortCandidates(candidates)
+	sortCandidates(candidates, s)
 }
 
 // sortCandidates sorts by descending priority, equal ones by descending id,
 // which is descending index. As integers, because this is the most frequent
 // sort of a pass.
-func sortCandidates(candidates []Candidate) {
-	keys := make([]uint64, len(candidates))
-	for i, c := range candidates {
+func sortCandidates(candidates []Candidate, s *scratch) {
+	keys := s.keys[:0]
+	for _, c := range candidates {
 		ascending := math.Float32bits(c.Priority)
 		if ascending>>31 == 1 {
 			ascending = ^ascending
 		} else {
 			ascending |= 1 << 31
 		}
-		keys[i] = uint64(^ascending)<<32 | uint64(^uint32(c.index))
+		keys = append(keys, uint64(^ascending)<<32|uint64(^uint32(c.index)))
 	}
+	s.keys = keys
 	slices.Sort(keys)
 	for i, k := range keys {
 		bits := ^uint32(k >> 32)
