@@ -125,10 +125,14 @@ func TestReadSession(t *testing.T) {
 	}
 }
 
-func TestCandidateLine(t *testing.T) {
-	for p, want := range map[float32]string{0: "0", 1: "1", -1: "-1", 2.0 / 3: "0.666667", -1.0 / 3: "-0.333333", 1e-5: "1e-05", 0.5: "0.5"} {
-		if got := string(appendCandidate(nil, p, 7)); got != "\t"+want+"\t7\n" {
-			t.Errorf("%v: got %q, want %s", p, got, want)
-		}
+func TestCandidateLines(t *testing.T) {
+	var list []match.Candidate
+	for _, p := range []float32{1, 2.0 / 3, 0.5, 0.5, 1e-5, 0, -1.0 / 3, -1} {
+		list = append(list, match.Candidate{Priority: p})
+	}
+	got := string(appendCandidates(nil, list, func(match.Candidate) int { return 7 }))
+	const want = "\t1\t7\n\t0.666667\t7\n\t0.5\t7\n\t0.5\t7\n\t1e-05\t7\n\t0\t7\n\t-0.333333\t7\n\t-1\t7\n"
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }

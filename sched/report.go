@@ -46,17 +46,13 @@ func results(m *match.Matcher, decisions []*match.Decision) iter.Seq[string] {
 				continue
 			}
 			b = fmt.Appendf(b[:0], "Virtual Machine: %d\n\n\tPRI\tID - HOSTS\n\t------------------------\n", d.VM.ID)
-			for _, c := range d.Hosts {
-				b = appendCandidate(b, c.Priority, m.Host(c).ID)
-			}
+			b = appendCandidates(b, d.Hosts, func(c match.Candidate) int { return m.Host(c).ID })
 			b = append(b, "\n\tPRI\tID - DATASTORES\n\t------------------------\n"...)
 			if d.VM.Resched {
 				// Its datastore is listed even if it is none any more.
-				b = appendCandidate(b, 0, d.VM.DatastoreID)
+				b = fmt.Appendf(b, "\t0\t%d\n", d.VM.DatastoreID)
 			} else {
-				for _, c := range d.Datastores {
-					b = appendCandidate(b, c.Priority, m.Datastore(c).ID)
-				}
+				b = appendCandidates(b, d.Datastores, func(c match.Candidate) int { return m.Datastore(c).ID })
 			}
 			b = append(b, '\n')
 			if !yield(string(b)) {
@@ -66,11 +62,20 @@ func results(m *match.Matcher, decisions []*match.Decision) iter.Seq[string] {
 	}
 }
 
-// appendCandidate prints the priority as C++ does, with six significant digits.
-func appendCandidate(b []byte, priority float32, id int) []byte {
-	b = append(b, '\t')
-	b = strconv.AppendFloat(b, float64(priority), 'g', 6, 64)
-	b = append(b, '\t')
-	b = strconv.AppendInt(b, int64(id), 10)
-	return append(b, '\n')
+// appendCandidates prints a line for each candidate, the priority as C++ does,
+// with six significant digits. Equal priorities stand next to each other and
+// are formatted once: a pass of a large cloud has millions of lines.
+func appendCandidates(b []byte, candidates []match.Candidate, id func(match.Candidate) int) []byte {
+	var head []byte
+	for i, c := range candidates {
+		if i == 0 || c.Priority != candidates[i-1].Priority {
+			head = append(head[:0], '\t')
+			head = strconv.AppendFloat(head, float64(c.Priority), 'g', 6, 64)
+			head = append(head, '\t')
+		}
+		b = append(b, head...)
+		b = strconv.AppendInt(b, int64(id(c)), 10)
+		b = append(b, '\n')
+	}
+	return b
 }
