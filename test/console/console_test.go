@@ -255,23 +255,3 @@ func (v *viewer) key(symbol uint32) {
 		v.send(binary.BigEndian.AppendUint32([]byte{4, down, 0, 0}, symbol))
 	}
 }
-
-// The committed boot sector is what its source says.
-func TestBootSector(t *testing.T) {
-	nasm := need(t, "nasm")
-	out := filepath.Join(t.TempDir(), "boot.img")
-	if text, err := exec.Command(nasm, "-f", "bin", "-o", out, "boot.asm").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, text)
-	}
-	want, err := os.ReadFile(out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := os.ReadFile("boot.img")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Error("boot.img is not what boot.asm assembles to")
-	}
-}

@@ -17,9 +17,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	guestimage "goned/share/guest"
 )
 
-// guest is a qemu machine that runs boot.img.
+// guest is a qemu machine that runs the disk of package guest.
 type guest struct {
 	t      testing.TB
 	port   int // of its VNC server on 127.0.0.1
@@ -74,14 +76,17 @@ func startGuest(t testing.TB, password string, more ...string) *guest {
 	t.Helper()
 	qemu := need(t, "qemu-system-x86_64", "kvm")
 	g := &guest{t: t, serial: &output{}, dir: t.TempDir()}
-	monitor := filepath.Join(g.dir, "qmp")
+	monitor, disk := filepath.Join(g.dir, "qmp"), filepath.Join(g.dir, "disk")
+	if err := os.WriteFile(disk, guestimage.Disk(), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	display := "127.0.0.1:0,to=200"
 	if password != "" {
 		display += ",password=on"
 	}
 	args := append([]string{
 		"-machine", "pc,accel=tcg", "-m", "32", "-nodefaults", "-vga", "std", "-vnc", display,
-		"-drive", "file=boot.img,format=raw,if=ide,readonly=off,snapshot=on", "-serial", "stdio",
+		"-drive", "file=" + disk + ",format=raw,if=ide,snapshot=on", "-serial", "stdio",
 		"-qmp", "unix:" + monitor + ",server=on,wait=off",
 	}, more...)
 	cmd := exec.Command(qemu, args...)
