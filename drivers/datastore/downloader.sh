@@ -39,6 +39,11 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/one-download.XXXXXX") || stop "Error copying"
 trap 'rm -rf "$work"' EXIT
 trap 'exit 255' HUP INT TERM
 
+# Told apart before anything is started that would wait for data.
+if [ "$to" != - ]; then
+    { true >"$to"; } 2>/dev/null || stop "Error copying: cannot write $to"
+fi
+
 fetch() {
     case $from in
         http://* | https://*) curl -f -sS -k -L ${limit:+--limit-rate "$limit"} "$from" ;;
