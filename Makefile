@@ -1,0 +1,93 @@
+# make            build
+# make run        a cloud in ./cloud with a virtual machine that runs; make stop ends it
+# make test       everything that needs no special hardware
+# make help       the rest
+
+GO    ?= go
+SHELL := /bin/sh
+CLOUD ?= $(CURDIR)/cloud
+
+# What one_vmm_exec's qemu driver and the transfer scripts run.
+RUN_PACKAGES = qemu-system-x86_64=qemu-system-x86 qemu-img=qemu-utils genisoimage=genisoimage
+
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@2026.1
+
+# Recordings of the real 4.6.2 and the tools that replay them; not part of this repository.
+SHARED ?= $(CURDIR)/../shared
+
+.PHONY: build
+build:
+	$(GO) build -o bin/ ./cmd/...
+
+.PHONY: help
+help:
+	@sed -n '/^#\$$/s/^#\$$/  make/p' Makefile
+
+#$ install                     system-wide, below DESTDIR if it is set
+#$ install ONE_LOCATION=DIR    self-contained
+.PHONY: install
+install: build
+	sh share/scripts/install.sh bin $(ONE_LOCATION)
+
+#$ run                         a cloud in ./cloud (CLOUD=DIR) with a virtual machine; PORT=N for another port
+.PHONY: run
+run:
+	@share/scripts/install-packages.sh $(RUN_PACKAGES) & packages=$$!; \
+	echo "Building"; $(GO) build -o bin/ ./cmd/... || exit 1; \
+	wait $$packages || echo "Going on without"
+	@KEEP_CONFIGURATION=yes sh share/scripts/install.sh bin $(CLOUD)
+	@bin/onedemo up $(CLOUD)
+
+#$ stop                        ends that cloud; "make run" goes on with it
+.PHONY: stop
+stop:
+	@if [ -d $(CLOUD) ]; then $(GO) build -o bin/ ./cmd/onedemo && bin/onedemo down $(CLOUD); else echo "No cloud in $(CLOUD)"; fi
+
+#$ test                        go vet and all tests that need no special hardware
+.PHONY: test
+test:
+	$(GO) vet ./...
+	$(GO) test ./...
+
+#$ race                        the same tests with the race detector
+.PHONY: race
+race:
+	$(GO) test -race ./...
+
+#$ lint                        gofmt, go vet, staticcheck, shellcheck
+.PHONY: lint
+lint:
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
+	[ -z "$$unformatted" ] || { echo "gofmt: $$unformatted"; exit 1; }
+	$(GO) vet ./...
+	$(GO) vet -tags e2e,load ./...
+	$(GO) run $(STATICCHECK) ./...
+	share/scripts/shellcheck-all.sh
+
+#$ fuzz                        every fuzz target for FUZZTIME (10s)
+FUZZTIME ?= 10s
+.PHONY: fuzz
+fuzz:
+	@GO="$(GO)" sh test/fuzz.sh $(FUZZTIME)
+
+#$ bench                       all benchmarks
+.PHONY: bench
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+#$ conformance                 replay the recordings of the real 4.6.2 in SHARED, if they are there
+.PHONY: conformance conformance-api conformance-sched conformance-db
+conformance: build
+	@sh test/conformance/run.sh "$(SHARED)" api sched db
+conformance-api conformance-sched conformance-db: conformance-%: build
+	@sh test/conformance/run.sh "$(SHARED)" $*
+
+#$ e2e-console                 consoles in a headless browser; needs qemu, novnc, chromium
+.PHONY: e2e-console
+e2e-console:
+	$(GO) test -tags e2e -count=1 -v ./test/console/
+
+#$ load-console                500 consoles at a time, against websockify if that is installed
+.PHONY: load-console
+load-console:
+	$(GO) test -tags load -count=1 -run Load -v ./test/console/
