@@ -10,7 +10,7 @@ CLOUD ?= $(CURDIR)/cloud
 # What one_vmm_exec's qemu driver and the transfer scripts run.
 RUN_PACKAGES = qemu-system-x86_64=qemu-system-x86 qemu-img=qemu-utils genisoimage=genisoimage
 
-STATICCHECK = honnef.co/go/tools/cmd/staticcheck@2026.1
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # Recordings of the real 4.6.2 and the tools that replay them; not part of this repository.
 SHARED ?= $(CURDIR)/../shared

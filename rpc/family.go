@@ -2,7 +2,6 @@ package rpc
 
 import (
 	"fmt"
-	"strconv"
 
 	"goned/core/auth"
 	"goned/core/refusal"
@@ -91,9 +90,9 @@ func (f *family[T]) info(c *Call) (any, error) {
 func (f *family[T]) update(c *Call) (any, error) {
 	id, text, appending := c.Int(1), c.Str(2), c.Int(3) == 1
 	return c.UpdateID(id, func(tx *state.Tx) error {
-		// oneadmin needs no right, so 4.6 looks for the object only after it has read the other parameters.
+		// An id below zero names nothing to check rights on: oneadmin learns that only after 4.6 has read the other parameters.
 		_, missing := f.find(c, tx.View(), f.or(f.manage, auth.Manage), id)
-		if missing != nil && !c.Root() {
+		if missing != nil && (id >= 0 || !c.Root()) {
 			return missing
 		}
 		if t := c.Int(3); t != 0 && t != 1 {
@@ -382,11 +381,6 @@ func (f *family[T]) all(c *Call) (any, error) { return f.listing(c, auth.All, -1
 // filtered answers the pool calls that take a filter flag and a range.
 func (f *family[T]) filtered(c *Call) (any, error) {
 	return f.listing(c, c.Int(1), c.Int(2), c.Int(3), nil)
-}
-
-// taken is the text of an allocation whose name somebody has.
-func taken(kind string, id int) string {
-	return "NAME is already taken by " + kind + " " + strconv.Itoa(id) + "."
 }
 
 // Parameters that many methods share.

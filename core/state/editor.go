@@ -80,9 +80,6 @@ func (e *Editor[T]) touch(id int, was T) {
 	e.order = append(e.order, id)
 }
 
-// changed reports whether the transaction touched this pool.
-func (e *Editor[T]) changed() bool { return len(e.order) > 0 }
-
 // finish refreshes what the pool keeps beside the objects, and lists the rows to write.
 func (e *Editor[T]) finish(out []pendingRow) []pendingRow {
 	var none T

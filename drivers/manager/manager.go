@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"sync"
 	"time"
@@ -254,5 +253,3 @@ func (m *Manager) Stop() {
 func (m *Manager) logLine(module string, level message.Level, text string) {
 	m.log.Write(message.Log{VM: message.OnedLog, Module: module, Level: level, Text: text})
 }
-
-func (m *Manager) slog(module string) *slog.Logger { return m.log.Logger(module) }

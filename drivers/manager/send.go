@@ -65,8 +65,9 @@ func (m *Manager) sendVMAction(x message.VMAction) {
 	}
 	if x.Deployment {
 		if err := m.writeDeployment(h, x); err != nil {
-			m.log.Write(message.Log{VM: x.VM, Module: "VMM", Level: message.Error, Text: err.Error()})
-			refuse("deploy_action, error generating deployment file: " + x.LocalFile)
+			m.log.Write(message.Log{VM: x.VM, Module: "VMM", Level: message.Error,
+				Text: "deploy_action, error generating deployment file: " + x.LocalFile})
+			fail(err.Error())
 			return
 		}
 	}
@@ -82,9 +83,17 @@ func (m *Manager) sendVMAction(x message.VMAction) {
 	}
 }
 
-// writeDeployment writes the file that tells the hypervisor what to run.
+// writeDeployment writes the file that tells the hypervisor what to run. What the hypervisor is certain to refuse fails here, with
+// the reason in the VM's log and its ERROR.
 func (m *Manager) writeDeployment(h *hypervisor, x message.VMAction) error {
-	content, err := deploy.Render(h.kind, deploy.Input{VM: x.Document, HostTemplate: x.HostTemplate, Defaults: h.defaults})
+	in := deploy.Input{VM: x.Document, HostTemplate: x.HostTemplate, Defaults: h.defaults}
+	if err := deploy.Check(h.kind, in); err != nil {
+		return err
+	}
+	for _, text := range deploy.Warnings(h.kind, in) {
+		m.log.Write(message.Log{VM: x.VM, Module: "VMM", Level: message.Warning, Text: text})
+	}
+	content, err := deploy.Render(h.kind, in)
 	if err != nil {
 		return err
 	}
