@@ -170,7 +170,7 @@ func imageClone(c *Call) (any, error) {
 		if err := checkSpace(c, ds, img.SizeMB); err != nil {
 			return err
 		}
-		if err := c.Authorize(tx.View(), c.ToCreate(resource.Image, string(img.Template.AppendXML(nil, "TEMPLATE"))),
+		if err := c.Authorize(tx.View(), c.ToCreate(resource.Image, string(img.CloneTemplate(c.Str(2)).AppendXML(nil, "TEMPLATE"))),
 			auth.On(auth.Use, resource.Image, img), auth.On(auth.Use, resource.Datastore, ds)); err != nil {
 			return err
 		}
@@ -199,7 +199,13 @@ func onImage(c *Call, change func(tx *state.Tx, img *image.Image) error) (any, e
 }
 
 func imageEnable(c *Call) (any, error) {
-	return onImage(c, func(_ *state.Tx, img *image.Image) error { return asInternal(img.Enable(c.Bool(2))) })
+	return onImage(c, func(_ *state.Tx, img *image.Image) error {
+		what := "Could not disable image"
+		if c.Bool(2) {
+			what = "Could not enable image"
+		}
+		return because(what, img.Enable(c.Bool(2)))
+	})
 }
 
 func imagePersistent(c *Call) (any, error) {
@@ -208,8 +214,20 @@ func imagePersistent(c *Call) (any, error) {
 		if errors.Is(err, image.ErrFilePersistent) {
 			return asAction(err)
 		}
-		return asInternal(err)
+		what := "Could not make image non-persistent"
+		if c.Bool(2) {
+			what = "Could not make image persistent"
+		}
+		return because(what, err)
 	})
+}
+
+// because puts what could not be done in front of a rule's refusal, whose code is INTERNAL.
+func because(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return refusal.New(refusal.Internal, what+": "+err.Error(), "")
 }
 
 func imageChtype(c *Call) (any, error) {
@@ -222,14 +240,9 @@ func imageChtype(c *Call) (any, error) {
 		if errors.Is(err, image.ErrIncompatibleType) {
 			return asAction(err)
 		}
-		return asInternal(err)
-	})
-}
-
-// asInternal makes a rule's refusal one with code INTERNAL.
-func asInternal(err error) error {
-	if err == nil {
+		if err != nil {
+			return refusal.New(refusal.Internal, err.Error(), "")
+		}
 		return nil
-	}
-	return refusal.New(refusal.Internal, err.Error(), "")
+	})
 }

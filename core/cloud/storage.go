@@ -145,23 +145,27 @@ func sendImage(tx *state.Tx, action string, img *image.Image) {
 	})
 }
 
-// CloneImage makes an image with the content of another.
+// CloneImage makes an image with the content of another, in the same datastore. The error's text is 4.6's, empty when the source's
+// state forbids it.
 func CloneImage(tx *state.Tx, owner *auth.Caller, source *image.Image, name string) (*image.Image, error) {
 	if err := CheckImageName(tx.View(), owner.UID, name); err != nil {
 		return nil, err
 	}
-	id := tx.NextID(state.ImageIDs)
-	original := tx.Images.Edit(source.ID)
-	if err := original.AcquireClone(id); err != nil {
+	ds := tx.Datastores.Get(source.DatastoreID)
+	if ds == nil {
+		return nil, errors.New("Datastore no longer exists")
+	}
+	base := newBase(tx, owner, tx.NextID(state.ImageIDs), name)
+	if err := tx.Images.Edit(source.ID).AcquireClone(base.ID); err != nil {
+		// 4.6 gives no reason here.
+		return nil, errors.New("")
+	}
+	place := image.Place{ID: ds.ID, Name: ds.Name, DiskType: ds.DiskType}
+	img, err := image.New(base, place, source.CloneTemplate(name), ImageDefaults(tx.Conf), tx.Now)
+	if err != nil {
 		return nil, err
 	}
-	img := source.Clone()
-	img.Base = newBase(tx, owner, id, name)
-	img.State, img.RegTime = image.Locked, tx.Now
-	img.Path, img.Source = source.Source, ""
-	img.VMs, img.RunningVMs, img.Clones, img.CloningOps, img.CloningID = nil, 0, nil, 0, source.ID
-	img.Template.Erase("ERROR")
-	img.Template.Replace("FSTYPE", source.FSType)
+	img.CloningID = source.ID
 	if err := insertImage(tx, img); err != nil {
 		return nil, err
 	}

@@ -95,6 +95,23 @@ func New(base resource.Base, ds Place, t *template.Template, def Defaults, at in
 	return i, nil
 }
 
+// CloneTemplate is the template from which an image of that name with this one's content is made: what users wrote into the template
+// goes along, and what then contradicts a clone (a SOURCE, say) makes New refuse it, as in 4.6.
+func (i *Image) CloneTemplate(name string) *template.Template {
+	t := i.Template.Clone()
+	t.Replace("NAME", name)
+	t.Replace("TYPE", i.Type.String())
+	t.Replace("PATH", i.Source)
+	t.Replace("FSTYPE", i.FSType)
+	t.Replace("SIZE", strconv.FormatInt(i.SizeMB, 10))
+	persistent := "NO"
+	if i.Persistent {
+		persistent = "YES"
+	}
+	t.Replace("PERSISTENT", persistent)
+	return t
+}
+
 func (i *Image) applyDevPrefix(def Defaults) {
 	switch {
 	case i.Type.IsFile():

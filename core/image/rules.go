@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"goned/core/resource"
 )
@@ -155,7 +156,7 @@ func (i *Image) Public() bool { return i.Perms&(resource.GroupU|resource.OtherU)
 // ErrIncompatibleType is the refusal to make a disk of a file or a file of a disk.
 var ErrIncompatibleType = errors.New("Cannot change image type to an incompatible type for the current datastore.")
 
-// ChangeType gives the image the type of that name, in upper case.
+// ChangeType gives the image the type of that name, in any case.
 func (i *Image) ChangeType(name string) error {
 	t, known := ParseType(name)
 	switch {
@@ -165,7 +166,7 @@ func (i *Image) ChangeType(name string) error {
 	case known || i.Type.IsFile():
 		return ErrIncompatibleType
 	}
-	return fmt.Errorf("Unknown type %s", name)
+	return fmt.Errorf("Unknown type %s", strings.ToUpper(name))
 }
 
 // CheckDelete says why the image cannot be deleted now.

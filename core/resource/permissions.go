@@ -2,6 +2,7 @@ package resource
 
 import (
 	"strconv"
+	"strings"
 
 	"goned/core/template/xmldoc"
 )
@@ -69,12 +70,18 @@ func ReadPermissions(n *xmldoc.Node) Permissions {
 	return p
 }
 
-// ParseUmask reads an octal umask as 4.6 does: what is no octal number is 0, and only the nine permission bits count.
+// ParseUmask reads an octal umask as 4.6 does: as much of the text as is an octal number counts, nothing is 0, a number that is too
+// large is the largest, and of the result only the nine permission bits.
 func ParseUmask(text string) Permissions {
-	v, err := strconv.ParseUint(text, 8, 32)
-	if err != nil {
-		return 0
+	text = strings.TrimLeft(text, " \t\n\v\f\r")
+	end := 0
+	if end < len(text) && (text[end] == '-' || text[end] == '+') {
+		end++
 	}
+	for end < len(text) && text[end] >= '0' && text[end] <= '7' {
+		end++
+	}
+	v, _ := strconv.ParseInt(text[:end], 8, 32) // on overflow, the nearest number; without digits, 0
 	return Permissions(v & 0o777)
 }
 

@@ -7,10 +7,11 @@ import (
 	"strings"
 )
 
-// ErrBlank says that a word of an authentication request contains a blank or
-// is empty. 4.6 sends such a line, the driver drops it and the call hangs for
-// 90 s; here the login is refused at once.
-var ErrBlank = errors.New("user name, password or token is empty or contains a blank")
+// ErrBlank says that a word of an authentication request contains a blank, or
+// is empty and not the last. 4.6 sends such a line, the driver drops it and the
+// call hangs for 90 s; here the login is refused at once. An empty token stays
+// what the driver decides about.
+var ErrBlank = errors.New("user name, password or token contains a blank, or name or password is empty")
 
 // Authentication asks whether a session is good.
 type Authentication struct {
@@ -27,7 +28,7 @@ type Authentication struct {
 func (a Authentication) Line(request int) (string, error) {
 	words := []string{"AUTHENTICATE", strconv.Itoa(request), strconv.Itoa(a.UserID),
 		a.Driver, a.User, a.Password, a.Secret}
-	if err := checkWords(words); err != nil {
+	if err := checkWords(words, a.Secret == ""); err != nil {
 		return "", err
 	}
 	return strings.Join(words, " "), nil
@@ -62,7 +63,7 @@ func (a Authorization) Line(request int) (string, error) {
 		all = all && x.Granted
 	}
 	words = append(words, digit(all))
-	if err := checkWords(words); err != nil {
+	if err := checkWords(words, false); err != nil {
 		return "", err
 	}
 	return strings.Join(words, " "), nil
@@ -97,9 +98,9 @@ func digit(b bool) string {
 	return "0"
 }
 
-func checkWords(words []string) error {
-	for _, w := range words {
-		if w == "" || strings.ContainsAny(w, " \t\n\v\f\r\x00") {
+func checkWords(words []string, lastEmpty bool) error {
+	for i, w := range words {
+		if w == "" && !(lastEmpty && i == len(words)-1) || strings.ContainsAny(w, " \t\n\v\f\r\x00") {
 			return ErrBlank
 		}
 	}

@@ -16,7 +16,8 @@ func TestAuthenticationLine(t *testing.T) {
 		{"unknown user", Authentication{-1, "default", "newcomer", "-", "auto-1"}, "AUTHENTICATE 5 -1 default newcomer - auto-1"},
 		{"blank in token", Authentication{2, "ldap", "ext", "dn", "two words"}, ""},
 		{"line feed in token", Authentication{2, "ldap", "ext", "dn", "x\nAUTHENTICATE 1"}, ""},
-		{"empty token", Authentication{2, "ldap", "ext", "dn", ""}, ""},
+		{"empty token", Authentication{2, "ldap", "ext", "dn", ""}, "AUTHENTICATE 5 2 ldap ext dn "},
+		{"empty password", Authentication{2, "ldap", "ext", "", "x"}, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
