@@ -119,6 +119,7 @@ func AddImage(tx *state.Tx, owner *auth.Caller, t *template.Template, ds *datast
 		img.State = image.Ready
 		logInfo(tx, "Using source "+img.Source+" from template for image "+img.Name)
 	}
+	listInDatastore(tx, img)
 	return img, nil
 }
 
@@ -128,10 +129,15 @@ func insertImage(tx *state.Tx, img *image.Image) error {
 	}
 	img.Template = img.Template.Reloaded()
 	tx.Images.Insert(img)
-	ds := tx.Datastores.Edit(img.DatastoreID)
-	ds.Images, _ = ds.Images.With(img.ID)
 	hook.Run(tx, tx.Conf.ImageHooks, "CREATE", img.ID, img.PoolXML())
 	return nil
+}
+
+// listInDatastore puts a new image into its datastore's list, after the driver has been asked: what the driver gets does not have
+// it yet.
+func listInDatastore(tx *state.Tx, img *image.Image) {
+	ds := tx.Datastores.Edit(img.DatastoreID)
+	ds.Images, _ = ds.Images.With(img.ID)
 }
 
 func logInfo(tx *state.Tx, text string) {
@@ -171,6 +177,7 @@ func CloneImage(tx *state.Tx, owner *auth.Caller, source *image.Image, name stri
 	}
 	logInfo(tx, fmt.Sprintf("Cloning image %s to repository as image %d", img.Path, img.ID))
 	sendImage(tx, "CLONE", img)
+	listInDatastore(tx, img)
 	return img, nil
 }
 

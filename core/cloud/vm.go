@@ -38,6 +38,7 @@ func AllocateVM(tx *state.Tx, owner *auth.Caller, t *template.Template, hold boo
 		},
 		State: vm.Pending, STime: tx.Now, Template: &template.Template{}, UserTemplate: t,
 	}}
+	b.vm.Template.AddSimple("VMID", strconv.Itoa(id))
 	for _, step := range []func() error{
 		b.name, b.capacity, b.sections, b.bootFiles, b.nics, b.images, b.context, b.requirements, b.automaticRequirements, b.graphics,
 	} {
@@ -49,7 +50,6 @@ func AllocateVM(tx *state.Tx, owner *auth.Caller, t *template.Template, hold boo
 	if hold || tx.Conf.SubmitOnHold {
 		v.State = vm.Hold
 	}
-	v.Template.AddSimple("VMID", strconv.Itoa(id))
 	if v.Template.XMLSafe() != nil || v.UserTemplate.XMLSafe() != nil {
 		return nil, fmt.Errorf("Error transforming the VM to XML.")
 	}

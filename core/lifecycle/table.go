@@ -182,7 +182,7 @@ func (t Table) answers() {
 	t.add(PrologFail, one(vm.PrologUndeploy), noResched, curPETime, closeCur(vm.ReasonError), giveCapacity, reach(vm.Undeployed))
 
 	t.add(DeployOK, booting, lcmNamed(vm.Running, "New VM state is RUNNING"))
-	t.add(DeployOK, one(vm.Migrate), curRSTime, endOldHost, dropSnapshots, lcmNamed(vm.Running, "New VM state is RUNNING"))
+	t.add(DeployOK, one(vm.Migrate), lcmNamed(vm.Running, "New VM state is RUNNING"), curRSTime, endOldHost, dropSnapshots)
 	t.add(DeployFail, one(vm.Boot), curRETime, fail)
 	t.add(DeployFail, one(vm.BootUnknown), logLCM("Fail to boot VM. New VM state is UNKNOWN"), quietly(in(vm.Unknown)))
 	t.add(DeployFail, one(vm.BootPoweroff), logLCM("Fail to boot VM. New VM state is POWEROFF"), closeCurFailed, quietly(at(vm.Poweroff)))
@@ -191,7 +191,7 @@ func (t Table) answers() {
 		startEpilog(vm.ReasonError), quietly(in(vm.EpilogStop)), moveFiles("stop"))
 	t.add(DeployFail, one(vm.BootUndeploy), logLCM("Fail to boot VM. New VM state is EPILOG_UNDEPLOY"),
 		startEpilog(vm.ReasonError), quietly(in(vm.EpilogUndeploy)), moveFiles("stop"))
-	back := []Step{backToOldHost, quietly(running), send("POLL")}
+	back := []Step{quietly(running), backToOldHost, send("POLL")}
 	t.add(DeployFail, one(vm.Migrate), append([]Step{logLCM("Fail to live migrate VM. Assuming that the VM is still RUNNING (will poll VM).")}, back...)...)
 	t.add(SaveFail, one(vm.SaveMigrate), append([]Step{logLCM("Fail to save VM state while migrating. Assuming that the VM is still RUNNING (will poll VM).")}, back...)...)
 

@@ -48,8 +48,10 @@ type Error struct {
 // Error gives the text without the frame that the API layer adds; it is for logs and tests.
 func (e *Error) Error() string {
 	switch {
+	case e.Shape == Allocation && e.Detail == "":
+		return "Error allocating a new " + e.Text + "."
 	case e.Shape == Allocation:
-		return strings.TrimSuffix("Error allocating a new "+e.Text+". "+e.Detail, " ")
+		return "Error allocating a new " + e.Text + ". " + e.Detail
 	case e.Detail != "":
 		return e.Text + ". " + e.Detail
 	}
