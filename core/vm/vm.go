@@ -84,15 +84,16 @@ func (v *VM) CopyRecord(from Record) *Record {
 	})
 }
 
-// LoadRecord adds a record read from the history table, in any order. It takes the place of the one with its SEQ: the last one has
-// come with the VM's own body already, without its VM document.
+// LoadRecord adds a record read from the history table, in any order. The last one has come with the VM's own body already, without
+// its VM document; it gets that.
 func (v *VM) LoadRecord(r *Record) error {
 	if r.OID != v.ID {
 		return fmt.Errorf("history record %d/%d loaded into VM %d", r.OID, r.Seq, v.ID)
 	}
 	i, exists := slices.BinarySearchFunc(v.History, r.Seq, func(r Record, seq int) int { return cmp.Compare(r.Seq, seq) })
 	if exists {
-		v.History[i] = *r
+		// After a crash the two may differ; clients of 4.6 see what the VM's own body says.
+		v.History[i].VMInfo = r.VMInfo
 	} else {
 		v.History = slices.Insert(v.History, i, *r)
 	}
