@@ -196,6 +196,10 @@ func RemoveImage(tx *state.Tx, img *image.Image) error {
 	if img.CloningID != -1 && img.State == image.Locked {
 		ReleaseClone(tx, img.CloningID, img.ID)
 	}
+	if img.Source != "" {
+		// The driver gets the image as it was.
+		sendImage(tx, "RM", img)
+	}
 	ds := tx.Datastores.Edit(img.DatastoreID)
 	ds.Images, _ = ds.Images.Without(img.ID)
 	Discharge(tx, img.UID, img.GID, quota.ForImage(img.DatastoreID, img.SizeMB))
@@ -206,7 +210,6 @@ func RemoveImage(tx *state.Tx, img *image.Image) error {
 	}
 	img = tx.Images.Edit(img.ID)
 	img.State, img.CloningID = image.Delete, -1
-	sendImage(tx, "RM", img)
 	return nil
 }
 

@@ -182,7 +182,7 @@ func (t Table) answers() {
 	t.add(PrologFail, one(vm.PrologUndeploy), noResched, curPETime, closeCur(vm.ReasonError), giveCapacity, reach(vm.Undeployed))
 
 	t.add(DeployOK, booting, lcmNamed(vm.Running, "New VM state is RUNNING"))
-	t.add(DeployOK, one(vm.Migrate), lcmNamed(vm.Running, "New VM state is RUNNING"), curRSTime, endOldHost, dropSnapshots)
+	t.add(DeployOK, one(vm.Migrate), curRSTime, endOldHost, dropSnapshots, lcmNamed(vm.Running, "New VM state is RUNNING"))
 	t.add(DeployFail, one(vm.Boot), curRETime, fail)
 	t.add(DeployFail, one(vm.BootUnknown), logLCM("Fail to boot VM. New VM state is UNKNOWN"), quietly(in(vm.Unknown)))
 	t.add(DeployFail, one(vm.BootPoweroff), logLCM("Fail to boot VM. New VM state is POWEROFF"), closeCurFailed, quietly(at(vm.Poweroff)))
