@@ -91,7 +91,9 @@ type object struct {
 	LCMState int    `xml:"LCM_STATE"`
 	// LastMonitored is of a host, in seconds since 1970.
 	LastMonitored int64 `xml:"LAST_MON_TIME"`
-	Template      struct {
+	// LastPoll is of a machine.
+	LastPoll int64 `xml:"LAST_POLL"`
+	Template struct {
 		Error    string `xml:"ERROR"`
 		Graphics struct {
 			Listen string `xml:"LISTEN"`

@@ -51,6 +51,9 @@ func (c *cloud) up(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := c.askHost(ctx, started); err != nil {
+		return err
+	}
 	if err := c.resumeAll(ctx); err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"goned/core/host"
 	osimage "goned/core/image"
 	"goned/core/vm"
 )
@@ -129,11 +130,13 @@ func (c *cloud) awaitImage(ctx context.Context, id int) error {
 	})
 }
 
-// awaitRunning waits until a machine runs. One that oned knows as running has
-// to be found by the host's monitoring: this machine may have been switched
-// off since. One that is not there is started again.
-func (c *cloud) awaitRunning(ctx context.Context, id int, started time.Time) (m object, err error) {
+// awaitRunning waits until a machine runs. One that oned has in its books as
+// running must have been seen since then: this computer may have been switched
+// off meanwhile. What two rounds of monitoring don't find becomes UNKNOWN, and
+// is started again.
+func (c *cloud) awaitRunning(ctx context.Context, id int, then time.Time) (m object, err error) {
 	var last string
+	starting := false // it was not running when we looked
 	err = poll(ctx, runningLimit, fmt.Sprintf("VM %d does not run", id), func() (bool, error) {
 		if m, err = c.api.info(ctx, "one.vm.info", id); err != nil {
 			return false, err
@@ -142,6 +145,7 @@ func (c *cloud) awaitRunning(ctx context.Context, id int, started time.Time) (m 
 			c.say("VM %d: %s", id, state)
 			last = state
 		}
+		starting = starting || !m.active(vm.Running)
 		switch {
 		case m.is(vm.Failed):
 			return false, fmt.Errorf("VM %d failed: %s", id, m.UserTemplate.Error)
@@ -150,7 +154,8 @@ func (c *cloud) awaitRunning(ctx context.Context, id int, started time.Time) (m 
 		case m.active(vm.Unknown):
 			return false, c.act(ctx, "boot", id)
 		case m.active(vm.Running):
-			return c.monitoredSince(ctx, started)
+			// Nobody reports the machines of the dummy driver.
+			return starting || m.LastPoll >= then.Unix() || c.settings.Hypervisor == "dummy", nil
 		}
 		return false, nil
 	})
@@ -183,18 +188,29 @@ func (c *cloud) act(ctx context.Context, action string, id int) error {
 	return err
 }
 
-// monitoredSince reports whether the local host has been monitored since then.
-func (c *cloud) monitoredSince(ctx context.Context, then time.Time) (bool, error) {
+// localHost is the host that provide makes.
+func (c *cloud) localHost(ctx context.Context) (object, error) {
 	hosts, err := c.api.pool(ctx, "one.hostpool.info")
 	if err != nil {
-		return false, err
+		return object{}, err
 	}
 	for _, h := range hosts {
 		if h.Name == "localhost" {
-			return h.LastMonitored > then.Unix(), nil
+			return h, nil
 		}
 	}
-	return false, errors.New("host localhost has gone")
+	return object{}, errors.New("host localhost has gone")
+}
+
+// askHost has the host monitored anew if it has not been since then. An oned that was killed may have left
+// it waiting for an answer, which, as in 4.6, it would do for five minutes.
+func (c *cloud) askHost(ctx context.Context, then time.Time) error {
+	h, err := c.localHost(ctx)
+	if err != nil || h.LastMonitored >= then.Unix() || h.State == int(host.Disabled) || h.State == int(host.MonitoringDisabled) {
+		return err
+	}
+	_, err = c.api.call(ctx, "one.host.enable", h.ID, true)
+	return err
 }
 
 // asideFile lists the machines that down has suspended.

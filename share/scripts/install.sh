@@ -5,7 +5,8 @@
 # which the variable DESTDIR moves below another root (for packages).
 #
 # Files of the configuration that exist are kept; where they differ, ours is put
-# beside as NAME.new. Everything else is replaced, and other files are left alone.
+# beside as NAME.new, unless KEEP_CONFIGURATION is set. Everything else is
+# replaced, and other files are left alone.
 
 set -eu
 
@@ -43,7 +44,7 @@ put() {
 put_configuration() {
     if [ ! -e "$etc/$1" ]; then
         put "$source/share/etc/$1" "$etc/$1" 640
-    elif ! cmp -s "$source/share/etc/$1" "$etc/$1"; then
+    elif [ -z "${KEEP_CONFIGURATION:-}" ] && ! cmp -s "$source/share/etc/$1" "$etc/$1"; then
         put "$source/share/etc/$1" "$etc/$1.new" 640
         echo "kept $etc/$1; the new one is $etc/$1.new"
     fi
