@@ -8,7 +8,6 @@ import (
 	"goned/core/resource"
 	"goned/core/state"
 	"goned/core/template"
-	"goned/core/user"
 )
 
 // quotasOf is the QUOTAS element of an owner, escaped.
@@ -32,12 +31,20 @@ func parseQuotas(text string) (*template.Template, error) {
 	return t, nil
 }
 
+// userQuota leaves the user's own row alone: on a slave of a federation that belongs to the master, and limits do not.
 func userQuota(c *Call) (any, error) {
-	return onUser(c, auth.Admin, func(tx *state.Tx, u *user.User) error {
-		if u.ID == cloud.RootUser {
+	id := c.Int(1)
+	return c.UpdateID(id, func(tx *state.Tx) error {
+		if _, err := users.find(c, tx.View(), auth.Admin, id); err != nil {
+			return err
+		}
+		if err := c.ReadLate(); err != nil {
+			return err
+		}
+		if id == cloud.RootUser {
 			return refusal.OfAction("Cannot set quotas for oneadmin user")
 		}
-		return setLimits(tx.UserQuotas, u.ID, false, c.Str(2))
+		return setLimits(tx.UserQuotas, id, false, c.Str(2))
 	})
 }
 

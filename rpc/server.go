@@ -50,6 +50,7 @@ type Server struct {
 	methods  map[string]*Method
 	sessions sessions
 	master   Master
+	shared   refresher
 	requests atomic.Uint32
 }
 
@@ -64,6 +65,8 @@ type Options struct {
 	Now     func() time.Time
 	// Master forwards calls of a federation's slave; nil on other daemons.
 	Master Master
+	// Reload brings the shared tables of a federation's slave up to date; nil on other daemons.
+	Reload func(context.Context) error
 }
 
 // Master is the daemon that shared tables belong to.
@@ -75,7 +78,7 @@ type Master interface {
 func NewServer(o Options) *Server {
 	s := &Server{
 		store: o.Store, conf: o.Conf, rows: o.DB, drivers: o.Drivers, log: o.Log, authLog: o.AuthLog, now: o.Now, master: o.Master,
-		methods: map[string]*Method{},
+		shared: refresher{reload: o.Reload, now: o.Now}, methods: map[string]*Method{},
 	}
 	for _, m := range Methods() {
 		s.methods[m.Name] = m
@@ -103,6 +106,9 @@ func (s *Server) ServeCall(ctx context.Context, in *xmlrpc.Call) (xmlrpc.Value, 
 		name = "RequestManagerProxy." + m.Name
 	}
 	call := &Call{ctx: ctx, srv: s, method: m, raw: in.Params, args: make([]any, len(m.Params)+1)}
+	if err := s.shared.refresh(ctx); err != nil {
+		s.log.Error("Could not read the shared tables: " + err.Error())
+	}
 	caller, err := s.authenticate(ctx, session)
 	if err != nil {
 		text := "[" + name + "] User couldn't be authenticated, aborting call."
@@ -180,6 +186,7 @@ func (s *Server) forward(ctx context.Context, req uint32, uid, name string, in *
 		s.logFailure(req, uid, name, text)
 		return envelope(false, xmlrpc.String(text), int(refusal.Internal)), nil
 	}
+	s.shared.expire()
 	s.logSuccess(req, uid, name, v)
 	return v, nil
 }

@@ -20,6 +20,7 @@ var errNotAuthenticated = errors.New("not authenticated")
 // session is a login that was good a moment ago.
 type session struct {
 	token  string
+	stored string // the password it was checked against: the login ends when that changes, here or on a federation's master
 	expiry int64
 }
 
@@ -31,17 +32,17 @@ type sessions struct {
 	delegated map[int]session
 }
 
-func (s *sessions) good(delegated bool, uid int, token string, now int64) bool {
+func (s *sessions) good(delegated bool, uid int, token, stored string, now int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	slot, ok := s.slots(delegated)[uid]
-	return ok && now < slot.expiry && subtle.ConstantTimeCompare([]byte(slot.token), []byte(token)) == 1
+	return ok && now < slot.expiry && slot.stored == stored && subtle.ConstantTimeCompare([]byte(slot.token), []byte(token)) == 1
 }
 
-func (s *sessions) keep(delegated bool, uid int, token string, expiry int64) {
+func (s *sessions) keep(delegated bool, uid int, token, stored string, expiry int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.slots(delegated)[uid] = session{token, expiry}
+	s.slots(delegated)[uid] = session{token, stored, expiry}
 }
 
 // forget ends a user's sessions, when his password changes.
@@ -91,13 +92,13 @@ func (s *Server) direct(ctx context.Context, u *user.User, token string) (*auth.
 		s.authLog.Error("User: " + u.Name + " attempted a direct authentication.")
 		return nil, errNotAuthenticated
 	}
-	if s.sessions.good(false, u.ID, token, s.now().Unix()) {
+	if s.sessions.good(false, u.ID, token, u.Password, s.now().Unix()) {
 		return s.callerOf(u), nil
 	}
 	if _, err := s.ask(ctx, u.ID, u.Driver, u.Name, u.Password, token); err != nil {
 		return nil, err
 	}
-	s.remember(false, u.ID, token)
+	s.remember(false, u.ID, token, u.Password)
 	return s.callerOf(u), nil
 }
 
@@ -113,13 +114,13 @@ func (s *Server) delegated(ctx context.Context, server *user.User, rest string) 
 		s.authLog.Error("User: " + name + " does not exist. Returned by server auth")
 		return nil, errNotAuthenticated
 	}
-	if s.sessions.good(true, target.ID, secret, s.now().Unix()) {
+	if s.sessions.good(true, target.ID, secret, server.Password, s.now().Unix()) {
 		return s.callerOf(target), nil
 	}
 	if _, err := s.ask(ctx, server.ID, server.Driver, server.Name, server.Password, secret); err != nil {
 		return nil, err
 	}
-	s.remember(true, target.ID, secret)
+	s.remember(true, target.ID, secret, server.Password)
 	return s.callerOf(target), nil
 }
 
@@ -150,9 +151,9 @@ func (s *Server) ask(ctx context.Context, uid int, driver, name, stored, token s
 	return text, nil
 }
 
-func (s *Server) remember(delegated bool, uid int, token string) {
+func (s *Server) remember(delegated bool, uid int, token, stored string) {
 	if s.conf.SessionExpiration > 0 {
-		s.sessions.keep(delegated, uid, token, s.now().Unix()+s.conf.SessionExpiration)
+		s.sessions.keep(delegated, uid, token, stored, s.now().Unix()+s.conf.SessionExpiration)
 	}
 }
 

@@ -41,6 +41,7 @@ type daemon struct {
 	db      *db.DB
 	store   *state.Store
 	manager *manager.Manager
+	access  *os.File // the log of requests; nil unless RPC_LOG asks for it
 }
 
 // serve runs the daemon until a signal ends it.
@@ -146,12 +147,14 @@ func (d *daemon) run(ctx context.Context) error {
 	defer timers.Stop()
 
 	rem := d.log.Logger("ReM")
+	if err := d.openAccessLog(); err != nil {
+		rem.Error("Cannot open the log of requests: " + err.Error())
+		return err
+	}
 	rem.Info("Starting Request Manager...")
-	server := rpc.NewServer(rpc.Options{
-		Store: d.store, Conf: d.conf, DB: d.db, Drivers: d.manager, Log: rem, AuthLog: d.log.Logger("AuM"), Now: time.Now,
-	})
+	server := rpc.NewServer(d.apiOptions(rem))
 	rem.Info(fmt.Sprintf("Starting XML-RPC server, port %d ...", d.conf.Port))
-	web := transport.New(introspect.New(server, server), transportConfig(d.conf, rem))
+	web := transport.New(introspect.New(server, server), d.transportConfig(rem))
 	failed := make(chan error, 1)
 	go func() { failed <- web.Serve(listener) }()
 	rem.Info("Request Manager started.")
@@ -188,6 +191,11 @@ func (d *daemon) close() {
 			d.log.Logger("ONE").Error("Cannot close the database: " + err.Error())
 		}
 	}
+	if d.access != nil {
+		if err := d.access.Close(); err != nil {
+			d.log.Logger("ReM").Error("Cannot close the log of requests: " + err.Error())
+		}
+	}
 	d.log.Write(message.Log{VM: message.OnedLog, Module: "ONE", Level: message.Info, Text: "All modules finalized, exiting.\n"})
 	d.log.Close()
 }
@@ -210,9 +218,44 @@ func initDB(o options, dirs config.Dirs, stdout, stderr io.Writer) int {
 	return 0
 }
 
-func transportConfig(c *config.Config, log *slog.Logger) transport.Config {
-	return transport.Config{
+// apiOptions are what the API is made of; on a slave of a federation also the way to the master.
+func (d *daemon) apiOptions(log *slog.Logger) rpc.Options {
+	o := rpc.Options{
+		Store: d.store, Conf: d.conf, DB: d.db, Drivers: d.manager, Log: log, AuthLog: d.log.Logger("AuM"), Now: time.Now,
+	}
+	if d.conf.Federation.Slave() {
+		o.Master = rpc.NewMasterClient(d.conf.Federation.Master)
+		o.Reload = d.reloadShared
+	}
+	return o
+}
+
+// reloadShared takes over what the master of the federation has changed.
+func (d *daemon) reloadShared(ctx context.Context) error {
+	shared, err := state.LoadShared(ctx, d.db)
+	if err != nil {
+		return err
+	}
+	return d.store.Adopt(shared)
+}
+
+// openAccessLog opens the log of requests.
+func (d *daemon) openAccessLog() (err error) {
+	if !d.conf.RPCLog {
+		return nil
+	}
+	d.access, err = os.OpenFile(d.conf.Dirs.Log+"one_xmlrpc.log", os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	return err
+}
+
+func (d *daemon) transportConfig(log *slog.Logger) transport.Config {
+	c := d.conf
+	t := transport.Config{
 		MaxBody: int(c.MaxRequestBody), MaxConns: c.MaxConnections, Timeout: time.Duration(c.RequestTimeout) * time.Second,
 		IdleTimeout: time.Duration(c.KeepaliveTimeout) * time.Second, KeepAliveMax: c.KeepaliveMax, Log: log,
 	}
+	if d.access != nil {
+		t.AccessLog = d.access
+	}
+	return t
 }

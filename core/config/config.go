@@ -50,8 +50,8 @@ type Config struct {
 	VMHooks, HostHooks                   []*template.Vector
 	NetHooks, ImageHooks                 []*template.Vector
 	UserHooks, GroupHooks                []*template.Vector
-	MaxRequestBody                       int64 // bytes; ours: XMLRPC_MAX_REQUEST
-	MaxConnections                       int   // ours: XMLRPC_MAX_CONN; MAX_CONN of 4.6 limited a thread per connection
+	MaxRequestBody                       int64 // bytes; ours: MAX_REQUEST_SIZE
+	MaxConnections                       int   // ours: MAX_CONNECTIONS; MAX_CONN of 4.6 limited a thread per connection
 	ActionTimeout                        int64 // seconds; ours: DRIVER_ACTION_TIMEOUT; 0: driver actions may take for ever, as in 4.6
 }
 
@@ -202,10 +202,10 @@ func (c *Config) readValues() {
 	c.VMHooks, c.HostHooks, c.NetHooks = t.Vectors("VM_HOOK"), t.Vectors("HOST_HOOK"), t.Vectors("VNET_HOOK")
 	c.ImageHooks, c.UserHooks, c.GroupHooks = t.Vectors("IMAGE_HOOK"), t.Vectors("USER_HOOK"), t.Vectors("GROUP_HOOK")
 	c.MaxRequestBody = 16 << 20
-	if n := leadingInt(str("XMLRPC_MAX_REQUEST")); n > 0 {
+	if n := leadingInt(str("MAX_REQUEST_SIZE")); n > 0 {
 		c.MaxRequestBody = n
 	}
-	c.MaxConnections = num("XMLRPC_MAX_CONN")
+	c.MaxConnections = num("MAX_CONNECTIONS")
 	c.ActionTimeout = secs("DRIVER_ACTION_TIMEOUT")
 }
 
