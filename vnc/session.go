@@ -123,8 +123,9 @@ func (s *session) watch(quiet <-chan struct{}) {
 				s.abort(websocket.CloseGoingAway, "client does not answer")
 				return
 			}
-			// Fails when a write is stuck, which downstream's own deadline ends.
-			_ = s.ws.WriteControl(websocket.PingMessage, nil, now.Add(time.Second))
+			// The same deadline as for data: a write that times out breaks the
+			// connection for good, and a full socket is no reason to.
+			_ = s.ws.WriteControl(websocket.PingMessage, nil, now.Add(s.times.Stall))
 		}
 	}
 }
@@ -134,6 +135,10 @@ func (s *session) upstream() {
 	s.ws.SetPongHandler(func(string) error {
 		s.heard.Store(time.Now().UnixNano())
 		return nil
+	})
+	s.ws.SetPingHandler(func(data string) error {
+		s.heard.Store(time.Now().UnixNano())
+		return s.ws.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(s.times.Stall))
 	})
 	// As 4.6: a close frame is answered with the same code and reason.
 	s.ws.SetCloseHandler(func(code int, text string) error {
@@ -314,7 +319,7 @@ func (s *session) downstreamEnded(err error) {
 		code, reason = websocket.CloseInternalServerErr, "Target closed: "+describe(err)
 	}
 	s.end("%s", reason)
-	_ = s.ws.WriteControl(websocket.CloseMessage, closeFrame(code, reason), time.Now().Add(s.times.Linger))
+	_ = s.ws.WriteControl(websocket.CloseMessage, closeFrame(code, reason), time.Now().Add(s.times.Stall))
 }
 
 // drainTarget reads the target to its end, so that closing the socket does not

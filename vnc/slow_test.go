@@ -164,6 +164,28 @@ func TestPongsKeepAndIdleEnds(t *testing.T) {
 	}
 }
 
+// A client that takes nothing for a while, with its socket full, is neither
+// broken by a ping nor dropped as long as it speaks.
+func TestSlowClientSurvivesPings(t *testing.T) {
+	var taken atomic.Int64
+	addr := proxy(t, Config{
+		Fixed: target(t, func(c net.Conn) {
+			go func() { _, _ = io.Copy(io.Discard, c) }()
+			flood(c, &taken)
+		}),
+		Timeouts: Timeouts{Heartbeat: 300 * time.Millisecond, Stall: 15 * time.Second},
+	})
+	c := rawUpgrade(t, addr)
+	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if _, err := c.Write([]byte{0x82, 0x81, 0, 0, 0, 0, 'x'}); err != nil {
+			t.Fatalf("client was dropped: %v", err)
+		}
+	}
+	if got, err := io.CopyN(io.Discard, c, taken.Load()+1); err != nil {
+		t.Errorf("after %d bytes: %v", got, err)
+	}
+}
+
 func TestConnectTimeout(t *testing.T) {
 	addr := proxy(t, Config{
 		Dial: func(ctx context.Context, _ Target) (net.Conn, error) {
