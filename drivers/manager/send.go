@@ -90,7 +90,11 @@ func (m *Manager) writeDeployment(h *hypervisor, x message.VMAction) error {
 	if err := deploy.Check(h.kind, in); err != nil {
 		return err
 	}
-	for _, text := range deploy.Warnings(h.kind, in) {
+	warnings := deploy.Warnings(h.kind, in)
+	if err := deploy.Malformed(h.kind, in); err != nil {
+		warnings = append(warnings, "The hypervisor will not take the deployment file: "+err.Error())
+	}
+	for _, text := range warnings {
 		m.log.Write(message.Log{VM: x.VM, Module: "VMM", Level: message.Warning, Text: text})
 	}
 	content, err := deploy.Render(h.kind, in)

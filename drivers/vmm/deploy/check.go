@@ -14,18 +14,17 @@ import (
 const toolStack = "XEN_TOOLSTACK"
 
 // Check returns what the hypervisor is certain to refuse, or would not take as it is meant; the error is an Error that says what to
-// change. It finds nothing in a VM that Render has an error for, and nothing for TYPE xml, whose file no hypervisor reads.
+// change. It finds nothing in a VM that Render has an error for, and nothing for TYPE xml, whose file no hypervisor reads. What
+// makes the file no XML at all is left to Malformed.
 func Check(kind string, in Input) error {
-	m, err := render(kind, in)
-	if err != nil || kind == "xml" {
+	c := newChecker(kind, in)
+	if c == nil {
 		return nil
 	}
-	c := checker{machine: m, kind: kind}
-	if host, err := template.ParseXML(in.HostTemplate); err == nil {
-		c.tool = host.Get(toolStack)
-	}
-	if err := c.values(); err != nil {
-		return err
+	if c.syntax() == nil {
+		if err := c.values(); err != nil {
+			return err
+		}
 	}
 	look := c.libvirt
 	if kind == "xen" {
@@ -35,6 +34,45 @@ func Check(kind string, in Input) error {
 		return err
 	}
 	return c.targets()
+}
+
+// Malformed returns what keeps the file for libvirt from being XML; the error is an Error that says what to change. 4.6 sends such a
+// file to the driver, and so do we: a hypervisor that reads it refuses it whatever it says, so nothing can be slipped in that way.
+func Malformed(kind string, in Input) error {
+	c := newChecker(kind, in)
+	if c == nil {
+		return nil
+	}
+	err := c.syntax()
+	if err == nil {
+		return nil
+	}
+	if known := c.values(); known != nil {
+		return known
+	}
+	return c.malformed(err)
+}
+
+// newChecker is nil when there is nothing to check.
+func newChecker(kind string, in Input) *checker {
+	m, err := render(kind, in)
+	if err != nil || kind == "xml" {
+		return nil
+	}
+	c := &checker{machine: m, kind: kind}
+	if host, err := template.ParseXML(in.HostTemplate); err == nil {
+		c.tool = host.Get(toolStack)
+	}
+	return c
+}
+
+// syntax is the error of the XML parser. Xen's files are no XML.
+func (c *checker) syntax() error {
+	if c.kind == "xen" {
+		return nil
+	}
+	_, err := xmldoc.Parse(c.out.String())
+	return err
 }
 
 // checker looks at a VM whose file has been written.
@@ -160,9 +198,6 @@ func (c *checker) libvirt() error {
 		if !slices.Contains([]string{"hd", "fd", "cdrom", "network"}, name) {
 			return refuse("unknown boot device %q in OS/BOOT: it takes hd, fd, cdrom and network, separated by commas without blanks", name)
 		}
-	}
-	if _, err := xmldoc.Parse(c.out.String()); err != nil {
-		return c.malformed(err)
 	}
 	return nil
 }
