@@ -11,11 +11,12 @@ import (
 
 var documents = &family[*document.Document]{
 	kind: resource.Document, root: "DOCUMENT_POOL",
-	pool: func(s *state.Snapshot) *state.Pool[*document.Document] { return &s.Documents },
-	edit: func(tx *state.Tx) *state.Editor[*document.Document] { return tx.Documents },
-	name: func(d *document.Document) *string { return &d.Name },
-	body: func(d *document.Document) **template.Template { return &d.Template },
-	base: func(d *document.Document) *resource.Base { return &d.Base },
+	pool:     func(s *state.Snapshot) *state.Pool[*document.Document] { return &s.Documents },
+	edit:     func(tx *state.Tx) *state.Editor[*document.Document] { return tx.Documents },
+	document: func(_ *state.Snapshot, d *document.Document) string { return string(d.InfoXML()) },
+	name:     func(d *document.Document) *string { return &d.Name },
+	body:     func(d *document.Document) **template.Template { return &d.Template },
+	base:     func(d *document.Document) *resource.Base { return &d.Base },
 	deleting: func(_ *Call, tx *state.Tx, d *document.Document) error {
 		tx.Documents.Delete(d.ID)
 		return nil
@@ -66,7 +67,7 @@ func documentAllocate(c *Call) (any, error) {
 
 func documentClone(c *Call) (any, error) {
 	return documents.clone(c, func(tx *state.Tx, d *document.Document) (int, error) {
-		t := d.Template.Clone()
+		t := d.Clone().Template
 		t.Replace("NAME", c.Str(2))
 		n, err := cloud.AddDocument(tx, &c.Caller, t, d.Type)
 		if err != nil {

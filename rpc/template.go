@@ -12,11 +12,12 @@ import (
 
 var templates = &family[*vmtemplate.VMTemplate]{
 	kind: resource.Template, root: "VMTEMPLATE_POOL",
-	pool: func(s *state.Snapshot) *state.Pool[*vmtemplate.VMTemplate] { return &s.Templates },
-	edit: func(tx *state.Tx) *state.Editor[*vmtemplate.VMTemplate] { return tx.Templates },
-	name: func(t *vmtemplate.VMTemplate) *string { return &t.Name },
-	body: func(t *vmtemplate.VMTemplate) **template.Template { return &t.Template },
-	base: func(t *vmtemplate.VMTemplate) *resource.Base { return &t.Base },
+	pool:     func(s *state.Snapshot) *state.Pool[*vmtemplate.VMTemplate] { return &s.Templates },
+	edit:     func(tx *state.Tx) *state.Editor[*vmtemplate.VMTemplate] { return tx.Templates },
+	document: func(_ *state.Snapshot, t *vmtemplate.VMTemplate) string { return string(t.InfoXML()) },
+	name:     func(t *vmtemplate.VMTemplate) *string { return &t.Name },
+	body:     func(t *vmtemplate.VMTemplate) **template.Template { return &t.Template },
+	base:     func(t *vmtemplate.VMTemplate) *resource.Base { return &t.Base },
 	deleting: func(_ *Call, tx *state.Tx, t *vmtemplate.VMTemplate) error {
 		tx.Templates.Delete(t.ID)
 		return nil
@@ -66,7 +67,7 @@ func templateAllocate(c *Call) (any, error) {
 
 func templateClone(c *Call) (any, error) {
 	return templates.clone(c, func(tx *state.Tx, t *vmtemplate.VMTemplate) (int, error) {
-		body := t.Template.Clone()
+		body := t.Clone().Template
 		body.Replace("NAME", c.Str(2))
 		n, err := cloud.AddTemplate(tx, &c.Caller, body)
 		if err != nil {
@@ -127,7 +128,7 @@ func templateInstantiate(c *Call) (any, error) {
 
 // instanceOf is the template of a VM: the stored one with the extra attributes merged over it.
 func instanceOf(c *Call, stored *vmtemplate.VMTemplate) (*template.Template, error) {
-	t := stored.Template.Clone()
+	t := stored.Clone().Template
 	if stored.UID != 0 && stored.GID != 0 {
 		if attr, found := t.Restricted(c.Conf().VMRestricted); found {
 			return nil, refusal.Denied("VM Template includes a restricted attribute " + attr)

@@ -139,7 +139,7 @@ func AddDocument(tx *state.Tx, owner *auth.Caller, t *template.Template, kind in
 	if t.XMLSafe() != nil {
 		return nil, notXML("Document")
 	}
-	d := &document.Document{Base: newBase(tx, owner, id, name), Type: kind, Template: t.Reloaded()}
+	d := &document.Document{Base: newBase(tx, owner, id, name), Type: kind, Template: t, Fresh: true}
 	tx.Documents.Insert(d)
 	return d, nil
 }
@@ -157,7 +157,7 @@ func AddTemplate(tx *state.Tx, owner *auth.Caller, t *template.Template) (*vmtem
 		return nil, notXML("Template")
 	}
 	v := &vmtemplate.VMTemplate{
-		Base: newBase(tx, owner, tx.NextID(state.TemplateIDs), name), RegTime: tx.Now, Template: t.Reloaded(),
+		Base: newBase(tx, owner, tx.NextID(state.TemplateIDs), name), RegTime: tx.Now, Template: t, Fresh: true,
 	}
 	tx.Templates.Insert(v)
 	return v, nil

@@ -122,7 +122,7 @@ func SavedImage(v *vm.VM, source *image.Image, disk *template.Vector, name, kind
 // SaveTemplate copies a VM template, with one image in the place of another.
 func SaveTemplate(tx *state.Tx, owner *auth.Caller, source *vmtemplate.VMTemplate, oldImage, newImage int) error {
 	old, made := tx.Images.Get(oldImage), tx.Images.Get(newImage)
-	t := source.Template.Clone()
+	t := source.Clone().Template
 	t.Replace("NAME", fmt.Sprintf("%s-%d", made.Name, made.ID))
 	t.Replace("SAVED_TEMPLATE_ID", strconv.Itoa(source.ID))
 	t.Replace("SAVED_TO_IMAGE_ID", strconv.Itoa(newImage))

@@ -53,8 +53,7 @@ func AllocateVM(tx *state.Tx, owner *auth.Caller, t *template.Template, hold boo
 	if v.Template.XMLSafe() != nil || v.UserTemplate.XMLSafe() != nil {
 		return nil, fmt.Errorf("Error transforming the VM to XML.")
 	}
-	// Empty values of vectors do not survive 4.6's first reload; clients see the VM without them.
-	v.Template, v.UserTemplate = v.Template.Reloaded(), v.UserTemplate.Reloaded()
+	v.Fresh = true
 	tx.VMs.Insert(v)
 	tx.Send(message.VMDirectory{VM: id})
 	return v, nil

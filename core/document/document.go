@@ -21,6 +21,9 @@ type Document struct {
 	// Type is any number its client chose. It never changes.
 	Type     int
 	Template *template.Template
+	// Fresh tells that nobody has changed it since it was made. Until then listings and database have empty values of vectors,
+	// which 4.6 loses when it reads the document back: Clone and InfoXML do without them.
+	Fresh bool
 }
 
 // NewName is the name of a new document: as in 4.6 only its length is limited, and an empty one is made up of the id.
@@ -40,11 +43,23 @@ func (d *Document) Key() string { return "" }
 // Clone is a deep copy.
 func (d *Document) Clone() *Document {
 	c := *d
-	c.Template = d.Template.Clone()
+	if c.Fresh = false; d.Fresh {
+		c.Template = d.Template.Reloaded()
+	} else {
+		c.Template = d.Template.Clone()
+	}
 	return &c
 }
 
-// PoolXML is the document, the same in the database, in listings and for one.document.info.
+// InfoXML is the document of one.document.info.
+func (d *Document) InfoXML() []byte {
+	if d.Fresh {
+		d = d.Clone()
+	}
+	return d.PoolXML()
+}
+
+// PoolXML is the document of the database and of listings.
 func (d *Document) PoolXML() []byte {
 	dst := d.Base.AppendXML(append(make([]byte, 0, 1024), "<DOCUMENT>"...), func(dst []byte) []byte {
 		return resource.AppendInt(dst, "TYPE", int64(d.Type))

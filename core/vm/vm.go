@@ -32,6 +32,9 @@ type VM struct {
 	// Template is what the daemon made of the request (disks, NICs, capacity); UserTemplate is what it left alone.
 	Template     *template.Template
 	UserTemplate *template.Template
+	// Fresh tells that nobody has changed the VM since it was made. Until then listings and database have empty values of
+	// vectors, which 4.6 loses when it reads the VM back: Clone and InfoXML do without them.
+	Fresh bool
 	// History are all records by ascending SEQ. A VM read with Parse has only its last one, as the database body does.
 	History []Record
 }
@@ -39,11 +42,14 @@ type VM struct {
 // Key is empty: VM names need not be unique.
 func (v *VM) Key() string { return "" }
 
-// Clone is a deep copy.
+// Clone is a deep copy, free to be changed.
 func (v *VM) Clone() *VM {
 	c := *v
-	c.Template = v.Template.Clone()
-	c.UserTemplate = v.UserTemplate.Clone()
+	if c.Fresh = false; v.Fresh {
+		c.Template, c.UserTemplate = v.Template.Reloaded(), v.UserTemplate.Reloaded()
+	} else {
+		c.Template, c.UserTemplate = v.Template.Clone(), v.UserTemplate.Clone()
+	}
 	c.History = slices.Clone(v.History)
 	return &c
 }

@@ -15,6 +15,9 @@ func (v *VM) PoolXML() []byte {
 
 // InfoXML is the document of one.vm.info: with all history records.
 func (v *VM) InfoXML() []byte {
+	if v.Fresh {
+		v = v.Clone()
+	}
 	return v.appendXML(make([]byte, 0, 4096+512*len(v.History)), v.History)
 }
 

@@ -17,6 +17,9 @@ type VMTemplate struct {
 	// RegTime is the time of its creation, seconds since 1970.
 	RegTime  int64
 	Template *template.Template
+	// Fresh tells that nobody has changed it since it was made. Until then listings and database have empty values of vectors,
+	// which 4.6 loses when it reads the template back: Clone and InfoXML do without them.
+	Fresh bool
 }
 
 // Key is the name with its owner: names are unique per owner.
@@ -28,11 +31,23 @@ func Key(uid int, name string) string { return strconv.Itoa(uid) + ":" + name }
 // Clone is a deep copy.
 func (t *VMTemplate) Clone() *VMTemplate {
 	c := *t
-	c.Template = t.Template.Clone()
+	if c.Fresh = false; t.Fresh {
+		c.Template = t.Template.Reloaded()
+	} else {
+		c.Template = t.Template.Clone()
+	}
 	return &c
 }
 
-// PoolXML is the document, the same in the database, in listings and for one.template.info.
+// InfoXML is the document of one.template.info.
+func (t *VMTemplate) InfoXML() []byte {
+	if t.Fresh {
+		t = t.Clone()
+	}
+	return t.PoolXML()
+}
+
+// PoolXML is the document of the database and of listings.
 func (t *VMTemplate) PoolXML() []byte {
 	dst := t.Base.AppendXML(append(make([]byte, 0, 1536), "<VMTEMPLATE>"...), nil)
 	dst = resource.AppendInt(dst, "REGTIME", t.RegTime)
