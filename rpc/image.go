@@ -7,6 +7,7 @@ import (
 	"goned/core/cloud"
 	"goned/core/datastore"
 	"goned/core/image"
+	"goned/core/lifecycle"
 	"goned/core/quota"
 	"goned/core/refusal"
 	"goned/core/resource"
@@ -32,7 +33,7 @@ var images = &family[*image.Image]{
 		}
 		return nil
 	},
-	deleting: func(_ *Call, tx *state.Tx, i *image.Image) error { return cloud.RemoveImage(tx, i) },
+	deleting: func(_ *Call, tx *state.Tx, i *image.Image) error { return lifecycle.RemoveImage(tx, i) },
 }
 
 func imageMethods() []*Method {

@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"reflect"
 	"strconv"
 
 	"goned/core/auth"
@@ -103,18 +104,27 @@ func vmAllocate(c *Call) (any, error) {
 
 // newVM makes a VM of a template if the caller may: checks, then the use of each image and network, then quotas.
 func newVM(c *Call, tx *state.Tx, t *template.Template, checks []auth.Check, hold bool) (int, error) {
+	var asked []quota.Request
 	if !c.Root() {
 		checks = append(checks, usedByVM(tx.View(), t, c.UID)...)
 		if err := c.Authorize(tx.View(), checks...); err != nil {
 			return 0, err
 		}
-		if err := cloud.Charge(tx, c.UID, c.GID, quota.OfNewVM(t)...); err != nil {
+		asked = quota.OfNewVM(t)
+		if err := cloud.Charge(tx, c.UID, c.GID, asked...); err != nil {
 			return 0, err
 		}
 	}
 	v, err := cloud.AllocateVM(tx, &c.Caller, t, hold)
 	if err != nil {
 		return 0, refusal.OfAllocation(resource.VM.Noun(), err.Error())
+	}
+	if made := cloud.VMUse(v); !c.Root() && !reflect.DeepEqual(asked, made) {
+		// What counts is what the VM gives back at its end. A disk can have been something else in the text: TYPE=fs with an image, say.
+		cloud.Discharge(tx, c.UID, c.GID, asked...)
+		if err := cloud.Charge(tx, c.UID, c.GID, made...); err != nil {
+			return 0, err
+		}
 	}
 	hook.VMCreated(tx, v)
 	return v.ID, nil

@@ -50,6 +50,14 @@ func mayUse(c *Call, s *state.Snapshot, id int, uses []auth.Check) (*vm.VM, erro
 	return v, nil
 }
 
+// ownerOf is whose images and networks the names in a hot-plug request mean: the VM's owner's, also when somebody else asks.
+func ownerOf(s *state.Snapshot, id, caller int) int {
+	if v := s.VMs.Get(id); v != nil {
+		return v.UID
+	}
+	return caller
+}
+
 func vmAttach(c *Call) (any, error) {
 	id := c.Int(1)
 	parsed, err := parseHotplug(c)
@@ -60,7 +68,7 @@ func vmAttach(c *Call) (any, error) {
 		t := parsed.Clone()
 		var uses []auth.Check
 		for _, disk := range t.Vectors("DISK") {
-			if check, ok := imageCheck(tx.View(), disk, c.UID); ok {
+			if check, ok := imageCheck(tx.View(), disk, ownerOf(tx.View(), id, c.UID)); ok {
 				uses = append(uses, check)
 			}
 		}
@@ -113,7 +121,7 @@ func vmAttachNIC(c *Call) (any, error) {
 		t := parsed.Clone()
 		var uses []auth.Check
 		for _, nic := range t.Vectors("NIC") {
-			if check, ok := netCheck(tx.View(), nic, c.UID); ok {
+			if check, ok := netCheck(tx.View(), nic, ownerOf(tx.View(), id, c.UID)); ok {
 				uses = append(uses, check)
 			}
 		}

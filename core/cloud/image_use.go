@@ -34,7 +34,8 @@ func ReleaseClone(tx *state.Tx, id, cloneID int) {
 	}
 }
 
-// ReleaseDisk gives back what a disk of a VM holds: its image and the quota.
+// ReleaseDisk gives back what a disk that was taken off a VM holds: its image and the quota. As in 4.6 the image counts as free even
+// if another disk of the VM is of it.
 func ReleaseDisk(tx *state.Tx, v *vm.VM, disk *template.Vector, failed bool) {
 	if id, err := strconv.Atoi(disk.Get("IMAGE_ID")); err == nil {
 		ReleaseImage(tx, v.ID, id, failed)
@@ -59,9 +60,11 @@ func ReleaseVM(tx *state.Tx, v *vm.VM, end Ending) {
 	for _, nic := range v.Template.Vectors("NIC") {
 		leaveNetwork(tx, v, nic)
 	}
+	released := map[int]bool{}
 	for _, disk := range v.Template.Vectors("DISK") {
-		if id, err := strconv.Atoi(disk.Get("IMAGE_ID")); err == nil {
+		if id, err := strconv.Atoi(disk.Get("IMAGE_ID")); err == nil && !released[id] {
 			ReleaseImage(tx, v.ID, id, end.Failed)
+			released[id] = true
 		}
 		if id, err := strconv.Atoi(disk.Get("SAVE_AS")); err == nil {
 			ReleaseImage(tx, v.ID, id, !end.Epilog)

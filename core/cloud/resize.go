@@ -57,8 +57,7 @@ func Resize(tx *state.Tx, id int, s Size, enforce bool) error {
 	if s.Memory == 0 {
 		s.Memory = oldMemory
 	}
-	dCPU, dMemory := s.CPU-oldCPU, s.Memory-oldMemory
-	if err := Charge(tx, v.UID, v.GID, quota.ForResize(dCPU, dMemory)); err != nil {
+	if err := Charge(tx, v.UID, v.GID, quota.ForResize(oldCPU, s.CPU, oldMemory, s.Memory)); err != nil {
 		return err
 	}
 	v = tx.VMs.Edit(id)

@@ -9,6 +9,7 @@ import (
 	"goned/core/image"
 	"goned/core/message"
 	"goned/core/state"
+	"goned/core/vm"
 )
 
 // ImageResult is what the datastore driver said about an action on an image.
@@ -115,7 +116,45 @@ func savedVM(tx *state.Tx, img *image.Image) (id int, exists, saving bool) {
 		return id, false, false
 	}
 	_, saving = savingDisk[placeOf(v)]
-	return id, true, saving
+	return id, true, saving && isTarget(v, img)
+}
+
+// isTarget reports whether the disk that is being saved goes into this image. Users can write anything into the template of theirs.
+func isTarget(v *vm.VM, img *image.Image) bool {
+	disk := v.HotSavingDisk()
+	if disk == nil {
+		disk = v.DeferredSavingDisk()
+	}
+	return disk != nil && disk.Get("DISK_ID") == img.Template.Get("SAVED_DISK_ID") && disk.Get("IMAGE_ID") == img.Template.Get("SAVED_IMAGE_ID")
+}
+
+// RemoveImage begins the removal of an image. A VM whose disk was to be saved in it goes back to where it was, and forgets a copy
+// that its end would have made; 4.6 leaves it waiting.
+func RemoveImage(tx *state.Tx, img *image.Image) error {
+	if img.State == image.Locked && img.IsSaving() {
+		id, _, saving := savedVM(tx, img)
+		switch {
+		case saving:
+			if err := fire(tx, id, SaveDiskFail, Args{}); err != nil {
+				return err
+			}
+		case tx.VMs.Get(id) != nil:
+			forgetCopy(tx.VMs.Edit(id), img.ID)
+		}
+		img = tx.Images.Get(img.ID)
+	}
+	return cloud.RemoveImage(tx, img)
+}
+
+// forgetCopy takes the deferred copy into an image off the disk that it was to be made of.
+func forgetCopy(v *vm.VM, image int) {
+	for _, disk := range v.Template.Vectors("DISK") {
+		if target, ok := disk.Int("SAVE_AS"); ok && target == int64(image) {
+			disk.Del("SAVE_AS")
+			disk.Del("SAVE_AS_SOURCE")
+			disk.Set("SAVE", "NO")
+		}
+	}
 }
 
 // savingGoesOn begins the copy of a disk into its new image, or notes it for the end of the VM.
@@ -131,7 +170,7 @@ func savingGoesOn(tx *state.Tx, img *image.Image) error {
 	}
 	v := tx.VMs.Edit(id)
 	m := &machine{tx: tx, vm: v, from: placeOf(v)}
-	hot := v.HotSavingDisk() != nil
+	hot := m.marked("DISK", hotMark) != nil
 	saveImageMade(m, img, img.Source)
 	if !hot {
 		m.next = append(m.next, DiskReady)

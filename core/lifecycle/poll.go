@@ -6,11 +6,11 @@ import (
 	"goned/core/vm"
 )
 
-// Polled takes in what was reported about a VM, by a POLL or inside its host's monitoring, in any state of the VM; what the
-// hypervisor says of its state counts only while it runs.
+// Polled takes in what was reported about an active VM, by a POLL or inside its host's monitoring; what the hypervisor says of its
+// state counts only while it runs. What comes late about a VM that rests is dropped: 4.6 writes it down.
 func Polled(tx *state.Tx, id int, text string) error {
 	v := tx.VMs.Get(id)
-	if v == nil || v.State == vm.Done {
+	if v == nil || v.State != vm.Active {
 		return nil
 	}
 	p, err := vm.ParsePoll(text)
@@ -30,8 +30,7 @@ func Polled(tx *state.Tx, id int, text string) error {
 	if tx.Conf.VMMonitoringExpiration > 0 {
 		tx.SaveVMSample(v)
 	}
-	running := v.State == vm.Active && v.LCMState == vm.Running
-	if !running && !(v.State == vm.Active && v.LCMState == vm.Unknown) {
+	if v.LCMState != vm.Running && v.LCMState != vm.Unknown {
 		return nil
 	}
 	switch p.State {
@@ -44,10 +43,8 @@ func Polled(tx *state.Tx, id int, text string) error {
 		logVM(tx, id, "VMM", message.Info, "VM running but monitor state is ERROR.")
 		return fireIfPossible(tx, id, Crashed)
 	case 'd':
-		if running {
-			logVM(tx, id, "VMM", message.Info,
-				"VM running but it was not found. Boot and delete actions available or try to recover it manually")
-		}
+		logVM(tx, id, "VMM", message.Info,
+			"VM running but it was not found. Boot and delete actions available or try to recover it manually")
 		return fireIfPossible(tx, id, Lost)
 	}
 	return nil

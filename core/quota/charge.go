@@ -47,9 +47,12 @@ func ForVM(cpu float64, memory, volatile int64) Request {
 	}}
 }
 
-// ForResize is the request of changes of CPU and memory (MB), which may be negative.
-func ForResize(cpu float64, memory int64) Request {
-	return Request{Kind: VM, Demands: []Demand{{CPU, Units(cpu)}, {Memory, Units(float64(memory))}}}
+// ForResize is the request of a VM that has another size than before (memory in MB); what it asks for may be negative. It is the
+// difference of what the sizes count for, so that a VM leaves nothing behind when it goes.
+func ForResize(fromCPU, toCPU float64, fromMemory, toMemory int64) Request {
+	return Request{Kind: VM, Demands: []Demand{
+		{CPU, Units(toCPU) - Units(fromCPU)}, {Memory, Units(float64(toMemory)) - Units(float64(fromMemory))},
+	}}
 }
 
 // ForVolatile is the request of one more volatile disk of that size in MB.

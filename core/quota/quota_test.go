@@ -280,11 +280,11 @@ func TestSumThatFloatsMiss(t *testing.T) {
 		want            string
 	}{{1, 0, "1"}, {1.6, 0, "2.60"}, {0, 1.6, "1.00"}, {1, 0, "2"}, {0, 1, "1"}} {
 		if step.charge > 0 {
-			if err := q.Charge(nil, ForResize(step.charge, 0)); err != nil {
+			if err := q.Charge(nil, ForResize(0, step.charge, 0, 0)); err != nil {
 				t.Fatal(err)
 			}
 		} else {
-			q.Release(ForResize(step.release, 0))
+			q.Release(ForResize(0, step.release, 0, 0))
 		}
 		if want := "VM CPU=-1/" + step.want + " MEMORY=-1/0 VMS=-1/0 VOLATILE_SIZE=-1/0\n"; flat(q) != want {
 			t.Errorf("%+v: %s", step, flat(q))
