@@ -118,6 +118,9 @@ func (s *Server) ServeCall(ctx context.Context, in *xmlrpc.Call) (xmlrpc.Value, 
 	call.Caller = *caller
 	uid := strconv.Itoa(caller.UID)
 	s.logInvoked(req, uid, name, m, in.Params)
+	if caller.UID == nobody.ID {
+		return s.failure(req, uid, name, call, refusal.NotFound("user", nobody.ID))
+	}
 	if forward {
 		return s.forward(ctx, req, uid, name, in)
 	}
