@@ -1,7 +1,8 @@
 // Command onemad is all stock driver processes of OpenNebula 4.6 in one
 // program. The name it is called by, or else its first argument, selects the
 // driver; `onemad` alone lists them. oned passes all options as one argument.
-// `onemad check DIR` judges whether a driver directory keeps its contract.
+// `onemad check DIR` judges whether a driver directory keeps its contract, and
+// `onemad authenticate` is what the scripts of remotes/auth call.
 package main
 
 import (
@@ -24,6 +25,9 @@ import (
 
 func main() {
 	name, args := selection(os.Args)
+	if name == "authenticate" {
+		os.Exit(runAuthenticate(args))
+	}
 	run := func() error { return start(name, args) }
 	if name == "check" {
 		run = func() error { return runCheck(args) }

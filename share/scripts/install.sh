@@ -69,7 +69,7 @@ put "$source/drivers/scripts_common.sh" "$lib/sh/scripts_common.sh" 644
 done
 
 # oned makes the last level of vms/ID and datastores/ID only.
-mkdir -p "$var/vms" "$var/datastores"
+mkdir -p "$var/vms" "$var/datastores" "$etc/auth/certificates"
 chmod 750 "$var"
 "$source/drivers/install-remotes" "$var/remotes"
 
