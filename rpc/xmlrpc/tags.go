@@ -194,16 +194,18 @@ func checkAttributes(attrs []attribute) string {
 			return msgDuplicate
 		}
 		seen[string(a.name)] = struct{}{}
-		for v := a.value; ; {
-			i := bytes.IndexByte(v, '&')
-			if i < 0 {
-				break
+		// By characters: an ampersand may be a continuation byte of a malformed one.
+		for i := 0; i < len(a.value); {
+			if a.value[i] != '&' {
+				n, _ := charAt(a.value, i)
+				i += n
+				continue
 			}
-			end := i + bytes.IndexByte(v[i:], ';') + 1
-			if _, msg := resolve(v[i:end]); msg != "" {
+			end := i + bytes.IndexByte(a.value[i:], ';') + 1
+			if _, msg := resolve(a.value[i:end]); msg != "" {
 				return msg
 			}
-			v = v[end:]
+			i = end
 		}
 	}
 	return ""
