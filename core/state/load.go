@@ -65,7 +65,8 @@ func Load(ctx context.Context, src Source, macPrefix uint16) (*Snapshot, error) 
 }
 
 func loadPool[T Object[T]](ctx context.Context, src Source, t *db.Table, pool *Pool[T], parse func(string) (T, error)) error {
-	query := "SELECT oid, body FROM " + t.Name + " ORDER BY oid"
+	key := t.Columns[0] // not oid everywhere, though SQLite takes that for any row's number
+	query := "SELECT " + key + ", body FROM " + t.Name + " ORDER BY " + key
 	return src.Query(ctx, query, nil, func(scan func(...any) error) error {
 		var oid int
 		var body sql.RawBytes
