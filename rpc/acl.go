@@ -13,11 +13,19 @@ import (
 
 func aclMethods() []*Method {
 	return []*Method{
-		{Name: "one.acl.addrule", Log: "AclAddRule", Auth: "MANAGE ACL", Result: "rule id", Forwarded: true, Handler: aclAddRule,
+		{Name: "one.acl.addrule", Log: "AclAddRule",
+			Help:   "Adds an access rule",
+			Errors: "8192 the rule is there or malformed",
+			Auth:   "MANAGE ACL", Result: "rule id", Forwarded: true, Handler: aclAddRule,
 			Params: []Param{strParam("user"), strParam("resource"), strParam("rights"), strParam("zone").or("")}},
-		{Name: "one.acl.delrule", Log: "AclDelRule", Auth: "MANAGE ACL", Result: "rule id", Forwarded: true,
+		{Name: "one.acl.delrule", Log: "AclDelRule",
+			Help:   "Removes an access rule",
+			Errors: "8192 there is no such rule",
+			Auth:   "MANAGE ACL", Result: "rule id", Forwarded: true,
 			Params: []Param{intParam("id")}, Handler: aclDelRule},
-		{Name: "one.acl.info", Log: "AclInfo", Auth: "MANAGE ACL", Result: "ACL_POOL document", Handler: aclInfo},
+		{Name: "one.acl.info", Log: "AclInfo",
+			Help: "Lists the access rules",
+			Auth: "MANAGE ACL", Result: "ACL_POOL document", Handler: aclInfo},
 	}
 }
 

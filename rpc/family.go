@@ -396,7 +396,7 @@ func (f *family[T]) filtered(c *Call) (any, error) {
 func idAnd(params ...Param) []Param { return append([]Param{intParam("id")}, params...) }
 
 func updateParams() []Param {
-	return idAnd(strParam("template"), intParam("append").or(0))
+	return idAnd(strParam("template"), intParam("append").or(0).silent())
 }
 
 func chmodParams() []Param {

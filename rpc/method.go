@@ -35,6 +35,8 @@ type Param struct {
 	Late bool
 	// Secret parameters are masked in the log.
 	Secret bool
+	// Silent parameters are not in the signature that clients are told, as in 4.6.
+	Silent bool
 }
 
 // The faults for parameters that are missing or of the wrong type.
@@ -54,18 +56,18 @@ func anyParam(name string) Param  { return Param{Name: name, Kind: AnyParam, Def
 func (p Param) or(value any) Param { p.Default = value; return p }
 func (p Param) late() Param        { p.Late = true; return p }
 func (p Param) secret() Param      { p.Secret = true; return p }
+func (p Param) silent() Param      { p.Silent = true; return p }
 
 // Method is one row of the API: everything that is said about a method is said here once.
 type Method struct {
 	Name   string // "one.vm.info"
 	Log    string // "VirtualMachineInfo": its name in messages and in the log
 	Params []Param
-	// Auth says, for the documentation, who may call it.
-	Auth string
-	// Result says, for the documentation, what it returns.
-	Result string
-	// Help is what system.methodHelp answers.
+	// Help says what it does: the answer of system.methodHelp.
 	Help string
+	// Auth, Result and Errors say, for the documentation, who may call it, what it returns, and what it refuses besides what all
+	// methods refuse, by code.
+	Auth, Result, Errors string
 	// Forwarded methods belong to the master of a federation: a slave passes them on.
 	Forwarded bool
 	Handler   func(*Call) (any, error)

@@ -276,7 +276,9 @@ func TestUnknownObjects(t *testing.T) {
 	lookFirst := regexp.MustCompile(`\.(delete|rename|chown|chmod|clone|instantiate|chgrp|addgroup|delgroup)$|provider$`)
 	tested := 0
 	for _, m := range Methods() {
-		at := slices.IndexFunc(m.Params, func(p Param) bool { return p.Name == "id" || p.Name == "group" && strings.HasSuffix(m.Name, "provider") })
+		at := slices.IndexFunc(m.Params, func(p Param) bool {
+			return p.Name == "id" || p.Name == "group" && strings.HasSuffix(m.Name, "provider")
+		})
 		if at < 0 || m.Name == "one.acl.delrule" {
 			continue
 		}

@@ -8,15 +8,18 @@ func (s *Server) Methods() []introspect.MethodInfo {
 	for _, m := range Methods() {
 		signature := []string{"array", "string"}
 		for _, p := range m.Params {
-			signature = append(signature, p.Kind.xmlrpc())
+			if p.Silent {
+				continue
+			}
+			signature = append(signature, p.Kind.String())
 		}
 		out = append(out, introspect.MethodInfo{Name: m.Name, Signature: signature, Help: m.Help})
 	}
 	return out
 }
 
-// xmlrpc is the type's name on the wire.
-func (k ParamKind) xmlrpc() string {
+// String is the type's name on the wire.
+func (k ParamKind) String() string {
 	switch k {
 	case StringParam:
 		return "string"

@@ -9,10 +9,12 @@ const Version = "4.6.2"
 
 func systemMethods() []*Method {
 	return []*Method{
-		{Name: "one.system.version", Log: "SystemVersion", Auth: "any user", Result: "version string",
-			Help: "Returns the OpenNebula core version", Handler: func(*Call) (any, error) { return Version, nil }},
-		{Name: "one.system.config", Log: "SystemConfig", Auth: "primary group oneadmin", Result: "TEMPLATE document",
-			Help: "Returns the OpenNebula core configuration", Handler: systemConfig},
+		{Name: "one.system.version", Log: "SystemVersion",
+			Help: "Returns the version of OpenNebula whose API this is",
+			Auth: "any user", Result: "version string", Handler: func(*Call) (any, error) { return Version, nil }},
+		{Name: "one.system.config", Log: "SystemConfig",
+			Help: "Returns the configuration of the daemon, with the defaults of what it leaves out",
+			Auth: "primary group oneadmin", Result: "TEMPLATE document", Handler: systemConfig},
 	}
 }
 

@@ -39,14 +39,30 @@ var zones = &family[*zone.Zone]{
 
 func zoneMethods() []*Method {
 	return []*Method{
-		{Name: "one.zone.allocate", Log: "ZoneAllocate", Auth: "CREATE ZONE", Result: "zone id", Forwarded: true,
+		{Name: "one.zone.allocate", Log: "ZoneAllocate",
+			Help:   "Makes a zone",
+			Errors: "8192 the daemon is not a master of a federation; the text does not parse; no ENDPOINT; a name that is taken or not allowed",
+			Auth:   "CREATE ZONE", Result: "zone id", Forwarded: true,
 			Params: []Param{strParam("template").late()}, Handler: zoneAllocate},
-		{Name: "one.zone.update", Log: "ZoneUpdateTemplate", Auth: "MANAGE ZONE", Result: "zone id", Forwarded: true,
+		{Name: "one.zone.update", Log: "ZoneUpdateTemplate",
+			Help:   "Replaces the template of a zone, or changes some of its attributes",
+			Errors: "4096 a type that is neither 0 nor 1. 8192 the text does not parse or cannot be stored",
+			Auth:   "MANAGE ZONE", Result: "zone id", Forwarded: true,
 			Params: updateParams(), Handler: zones.update},
-		{Name: "one.zone.delete", Log: "ZoneDelete", Auth: "ADMIN ZONE", Result: "zone id", Forwarded: true, Params: idAnd(), Handler: zones.delete},
-		{Name: "one.zone.info", Log: "ZoneInfo", Auth: "USE ZONE", Result: "ZONE document", Params: idAnd(), Handler: zones.info},
-		{Name: "one.zone.rename", Log: "ZoneRename", Auth: "MANAGE ZONE", Result: "zone id", Params: idAnd(strParam("name")), Handler: zones.rename},
-		{Name: "one.zonepool.info", Log: "ZonePoolInfo", Auth: "USE ZONE (filter)", Result: "ZONE_POOL document", Handler: zones.all},
+		{Name: "one.zone.delete", Log: "ZoneDelete",
+			Help:   "Removes a zone",
+			Errors: "8192 a zone of the system",
+			Auth:   "ADMIN ZONE", Result: "zone id", Forwarded: true, Params: idAnd(), Handler: zones.delete},
+		{Name: "one.zone.info", Log: "ZoneInfo",
+			Help: "Returns a zone",
+			Auth: "USE ZONE", Result: "ZONE document", Params: idAnd(), Handler: zones.info},
+		{Name: "one.zone.rename", Log: "ZoneRename",
+			Help:   "Gives a zone another name",
+			Errors: "2048 a name that is taken or not allowed",
+			Auth:   "MANAGE ZONE", Result: "zone id", Params: idAnd(strParam("name")), Handler: zones.rename},
+		{Name: "one.zonepool.info", Log: "ZonePoolInfo",
+			Help: "Lists the zones that the caller may use",
+			Auth: "USE ZONE (filter)", Result: "ZONE_POOL document", Handler: zones.all},
 	}
 }
 
