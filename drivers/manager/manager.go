@@ -192,12 +192,19 @@ func (m *Manager) driverLog(module string, line mad.LogLine) {
 	if line.Severity != 'E' && line.Severity != 'D' {
 		level = message.Info
 	}
-	if !line.HasID {
+	switch {
+	case !line.HasID && module == "ImM":
+		m.logLine("ImG", level, " "+line.Text)
+	case !line.HasID:
 		m.logLine(module, level, " "+line.Text)
-		return
+	case module == "AuM": // the number is that of a request
+		m.logLine(module, message.Info, line.Text)
+	case module == "ImM", module == "InM": // of an image, a datastore or a host
+		m.logLine(module, level, line.Text)
+	default:
+		// Through the outbox, so that the line stands behind what oned itself wrote before.
+		m.outbox.put([]any{message.Log{VM: line.ID, Module: module, Level: level, Text: line.Text}})
 	}
-	// Through the outbox, so that the line stands behind what oned itself wrote before.
-	m.outbox.put([]any{message.Log{VM: line.ID, Module: module, Level: level, Text: line.Text}})
 }
 
 // recovered logs that a driver process runs again.

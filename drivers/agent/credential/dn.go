@@ -24,7 +24,6 @@ type attribute struct {
 	Value asn1.RawValue
 }
 
-
 // subject is a certificate's subject in OpenSSL's one-line form, as users'
 // passwords hold it: `/C=ES/O=Cloud/CN=Ann Example`.
 func subject(c *x509.Certificate) string { return oneLine(c.RawSubject) }
