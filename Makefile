@@ -87,6 +87,11 @@ conformance-api conformance-sched conformance-db: conformance-%: build
 e2e-console:
 	$(GO) test -tags e2e -count=1 -v ./test/console/
 
+#$ e2e-xen                     the Xen drivers against Xen hosts in QEMU; root, see test/xen/README.md
+.PHONY: e2e-xen
+e2e-xen:
+	$(GO) test -tags e2e -count=1 -timeout 3h -v ./test/xen/
+
 #$ load-console                500 consoles at a time, against websockify if that is installed
 .PHONY: load-console
 load-console:

@@ -10,7 +10,7 @@ if [ ! -x "/usr/sbin/$tool" ] && [ -x "/usr/sbin/$other" ]; then tool=$other; fi
 info=$(sudo "/usr/sbin/$tool" info) || exit 255
 domains=$(sudo /usr/sbin/xentop -bi2 </dev/null) || exit 255
 
-{ printf '%s\n' "$info" | sed 's/^/info /'; printf '%s\n' "$domains" | sed 's/^/top /'; } | awk '
+{ printf '%s\n' "$info" | sed 's/^/info /'; printf '%s\n' "$domains" | sed 's/^/top /'; } | awk -v tool="$tool" '
     $1 == "info" { value[$2] = $4; next }
     { gsub(/no limit/, "no_limit") }
     $2 == "NAME" && $3 == "STATE" { cpu = tx = rx = 0; next }
@@ -19,6 +19,7 @@ domains=$(sudo /usr/sbin/xentop -bi2 </dev/null) || exit 255
         total = value["nr_cpus"] * 100
         free = ("max_free_memory" in value) ? value["max_free_memory"] : value["free_memory"]
         print "HYPERVISOR=xen"
+        print "XEN_TOOLSTACK=" tool
         print "TOTALCPU=" total
         print "CPUSPEED=" value["cpu_mhz"] + 0
         printf "TOTALMEMORY=%.0f\n", value["total_memory"] * 1024

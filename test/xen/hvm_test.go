@@ -1,0 +1,191 @@
+//go:build e2e
+
+package xen
+
+import (
+	"bufio"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"goned/share/guest"
+)
+
+// serialLog is where the machine of bootDisk writes what it says.
+const serialLog = "/var/tmp/serial.log"
+
+// fullyVirtual is a machine as the operator's notebook has it: boot order, CD,
+// system, VNC, context.
+func fullyVirtual(t *testing.T, name, boot string, disks ...string) string {
+	t.Helper()
+	prepare(t)
+	return fmt.Sprintf(`NAME=%q
+CPU=0.5
+MEMORY=64
+OS=[BOOT=%q]
+%s
+NIC=[NETWORK_ID=%d]
+GRAPHICS=[TYPE="vnc", LISTEN="0.0.0.0"]
+CONTEXT=[ADDRESS="$NIC[IP]", TARGET="xvdc:cdrom", DRIVER="file"]
+RAW=[TYPE="xen", DATA="serial = 'file:%s'"]
+`, name, boot, strings.Join(disks, "\n"), files.network, serialLog)
+}
+
+// bootCD makes an ISO image that boots into what bootDisk boots into.
+func bootCD(t *testing.T) string {
+	t.Helper()
+	tree := front.path("cd")
+	must(t, os.MkdirAll(tree, 0o755))
+	must(t, os.WriteFile(filepath.Join(tree, "boot.bin"), guest.Disk()[:2048], 0o644))
+	iso := front.path("cd.iso")
+	out, err := exec.Command("genisoimage", "-quiet", "-o", iso, "-b", "boot.bin", "-no-emul-boot", "-boot-load-size", "4", tree).CombinedOutput()
+	if err != nil {
+		t.Fatalf("genisoimage: %v\n%s", err, out)
+	}
+	return iso
+}
+
+// awaitSerial waits until the machine has greeted count times, and forgets that.
+func awaitSerial(t *testing.T, host string) {
+	t.Helper()
+	var said string
+	await(t, "greeting on the serial port", func() bool {
+		said, _ = ssh(host, "sudo cat "+serialLog)
+		return strings.Contains(said, guest.Greeting)
+	})
+}
+
+// handshake connects to a VNC server on a host and returns the size of its screen.
+func handshake(t *testing.T, host string, port int) (width, height int) {
+	t.Helper()
+	near, far := net.Pipe()
+	cmd := exec.Command("ssh", "-F", filepath.Join(labDir, "ssh_config"), "-W", fmt.Sprintf("127.0.0.1:%d", port), host)
+	cmd.Stdin, cmd.Stdout = far, far
+	must(t, cmd.Start())
+	defer func() {
+		near.Close()
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}()
+	must(t, near.SetDeadline(time.Now().Add(2*time.Minute)))
+	r := bufio.NewReader(near)
+	read := func(n int) []byte {
+		t.Helper()
+		b := make([]byte, n)
+		if _, err := io.ReadFull(r, b); err != nil {
+			t.Fatalf("VNC server of port %d: %v", port, err)
+		}
+		return b
+	}
+	write := func(b ...byte) {
+		t.Helper()
+		if _, err := near.Write(b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if version := string(read(12)); version != "RFB 003.008\n" {
+		t.Fatalf("the server greets with %q", version)
+	}
+	write([]byte("RFB 003.008\n")...)
+	types := read(int(read(1)[0]))
+	const none = 1
+	if !strings.Contains(string(types), string(rune(none))) {
+		t.Fatalf("security types %v", types)
+	}
+	write(none)
+	if result := binary.BigEndian.Uint32(read(4)); result != 0 {
+		t.Fatalf("security result %d", result)
+	}
+	const shared = 1
+	write(shared)
+	size := read(4)
+	return int(binary.BigEndian.Uint16(size)), int(binary.BigEndian.Uint16(size[2:]))
+}
+
+// TestFullyVirtual is the notebook's way of installing a machine from a CD and of
+// running it afterwards.
+func TestFullyVirtual(t *testing.T) {
+	prepare(t)
+	// What the installation would write is on the block from the start.
+	disk := front.path("boot.img")
+	must(t, os.WriteFile(disk, guest.Disk(), 0o644))
+	cd := front.makeImage(t, imageDatastore, fmt.Sprintf("NAME=cd\nTYPE=CDROM\nPATH=%q", bootCD(t)))
+	block := front.makeImage(t, imageDatastore, fmt.Sprintf("NAME=block\nTYPE=DATABLOCK\nPERSISTENT=YES\nDRIVER=file\nPATH=%q", disk))
+	// The disks of ide emulation: xvda for the first of xvd, hd for the CD.
+	disks := []string{fmt.Sprintf("DISK=[IMAGE_ID=%d]", cd), fmt.Sprintf("DISK=[IMAGE_ID=%d, TARGET=xvdb]", block)}
+	var id int
+	var machine *domain
+
+	vnc := func(t *testing.T) {
+		t.Helper()
+		port := front.info(t, "vm", id).number("TEMPLATE/GRAPHICS/PORT")
+		if port != 5900+id {
+			t.Errorf("the port is %d", port)
+		}
+		if width, height := handshake(t, "xen01", port); width < 320 || height < 200 {
+			t.Errorf("a screen of %dx%d", width, height)
+		}
+	}
+	need(t, "boots from a CD", func(t *testing.T) {
+		id = front.run(t, fullyVirtual(t, "installation", "cdrom", disks...), "xen01")
+		front.awaitVM(t, id, "RUNNING")
+		machine = newDomain("xen01", id)
+		awaitSerial(t, "xen01")
+		if n := machine.devices(t, "block-list"); n != 3 {
+			t.Errorf("xl block-list shows %d devices", n)
+		}
+	})
+	check(t, "its VNC port answers", vnc)
+	check(t, "is monitored", func(t *testing.T) {
+		await(t, "figures", func() bool {
+			return front.info(t, "vm", id).number("MEMORY") > 32*1024
+		})
+	})
+	check(t, "suspend and resume", func(t *testing.T) {
+		front.act(t, "suspend", id, "SUSPENDED")
+		front.act(t, "resume", id, "RUNNING")
+		vnc(t)
+	})
+	check(t, "snapshot and revert", func(t *testing.T) {
+		snapshot := front.must(t, "one.vm.snapshotcreate", id, "first")
+		if d := front.awaitVM(t, id, "RUNNING"); d.text("TEMPLATE/SNAPSHOT/HYPERVISOR_ID") == "" {
+			t.Fatalf("no snapshot: %s", d.text("USER_TEMPLATE/ERROR"))
+		}
+		front.must(t, "one.vm.snapshotrevert", id, snapshot)
+		if d := front.awaitVM(t, id, "RUNNING"); d.text("USER_TEMPLATE/ERROR") != "" {
+			t.Errorf("ERROR: %s", d.text("USER_TEMPLATE/ERROR"))
+		}
+		vnc(t)
+	})
+	check(t, "delete; the block stays", func(t *testing.T) {
+		front.act(t, "delete", id, "DONE")
+		await(t, "the domain gone", func() bool { return !machine.isListed(t) })
+		front.awaitImage(t, block, "READY")
+		front.awaitImage(t, cd, "READY")
+	})
+	check(t, "runs from the installed disk", func(t *testing.T) {
+		front.must(t, "one.image.persistent", block, false)
+		front.must(t, "one.image.chtype", block, "OS")
+		mustSSH(t, "xen01", "sudo rm -f "+serialLog)
+		data := "DISK=[TYPE=fs, SIZE=8, FORMAT=ext2, TARGET=xvdb, DRIVER=file]"
+		id = front.run(t, fullyVirtual(t, "installed", "hd", data, fmt.Sprintf("DISK=[IMAGE_ID=%d, TARGET=xvda]", block)), "xen01")
+		front.awaitVM(t, id, "RUNNING")
+		machine = newDomain("xen01", id)
+		awaitSerial(t, "xen01")
+		vnc(t)
+	})
+	check(t, "shutdown-hard", func(t *testing.T) {
+		front.act(t, "shutdown-hard", id, "DONE")
+		if machine.isListed(t) {
+			t.Error("the domain runs still")
+		}
+		front.awaitImage(t, block, "READY")
+	})
+}
