@@ -125,8 +125,14 @@ func (s *Server) delegated(ctx context.Context, server *user.User, rest string) 
 	if s.sessions.good(true, target.ID, secret, server.Password, s.now().Unix()) {
 		return s.callerOf(target), nil
 	}
-	if _, err := s.ask(ctx, server.ID, server.Driver, server.Name, server.Password, secret); err != nil {
+	answer, err := s.ask(ctx, server.ID, server.Driver, server.Name, server.Password, secret)
+	if err != nil {
 		return nil, err
+	}
+	// Our own drivers say for whom the token was made; 4.6's don't.
+	if bound, ok := strings.CutPrefix(answer, "target "); ok && bound != name {
+		s.authLog.Error("Auth Error: the token is for another user than " + name)
+		return nil, errNotAuthenticated
 	}
 	s.remember(true, target.ID, secret, server.Password)
 	return s.callerOf(target), nil

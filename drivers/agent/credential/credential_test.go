@@ -137,6 +137,10 @@ func TestServerCipher(t *testing.T) {
 			judge(t, "server_cipher", site(t), Claim{tt.user, tt.password, tt.secret}, tt.want)
 		})
 	}
+	answer, err := checkServerCipher(t.Context(), site(t), Claim{"serveradmin", password, valid})
+	if answer != "target ann" || err != nil {
+		t.Errorf("answer %q, %v", answer, err)
+	}
 }
 
 // identity is a certificate with its key.
