@@ -45,7 +45,9 @@ type domain struct {
 	runs       int // commands given to the guest, for their marks
 }
 
-func newDomain(host string, id int) *domain { return &domain{host: host, name: fmt.Sprintf("one-%d", id)} }
+func newDomain(host string, id int) *domain {
+	return &domain{host: host, name: fmt.Sprintf("one-%d", id)}
+}
 
 // isListed tells whether the host has the domain.
 func (d *domain) isListed(t *testing.T) bool {
