@@ -2,6 +2,7 @@ package quota
 
 import (
 	"errors"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,8 +26,12 @@ type Request struct {
 	Invalid error
 }
 
-// ForImage is the request of a new image of that size in MB.
+// ForImage is the request of a new image of that size in MB. A size that 4.6 could not count is refused: a negative one would lower
+// the usage.
 func ForImage(datastore int, size int64) Request {
+	if size < 0 || size > math.MaxInt32 {
+		return Request{Kind: Datastore, ID: datastore, Invalid: errors.New("Image size must be a positive integer value")}
+	}
 	return Request{Kind: Datastore, ID: datastore, Demands: []Demand{{Size, Units(float64(size))}, {Images, Units(1)}}}
 }
 
