@@ -151,6 +151,28 @@ func sendImage(tx *state.Tx, action string, img *image.Image) {
 	})
 }
 
+// RedoImage asks the driver again for what it was doing with an image, and reports whether it was doing anything.
+func RedoImage(tx *state.Tx, img *image.Image) bool {
+	action := ""
+	switch {
+	case tx.Datastores.Get(img.DatastoreID) == nil:
+	case img.State == image.Delete:
+		action = "RM"
+	case img.State != image.Locked:
+	case img.CloningID != -1:
+		action = "CLONE"
+	case img.Origin() == image.Copied:
+		action = "CP"
+	case img.Origin() == image.Made:
+		action = "MKFS"
+	}
+	if action == "" {
+		return false
+	}
+	sendImage(tx, action, img)
+	return true
+}
+
 // CloneImage makes an image with the content of another, in the same datastore. The error's text is 4.6's, empty when the source's
 // state forbids it.
 func CloneImage(tx *state.Tx, owner *auth.Caller, source *image.Image, name string) (*image.Image, error) {

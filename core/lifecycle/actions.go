@@ -77,14 +77,3 @@ func Recover(tx *state.Tx, id int, success bool) error {
 	}
 	return fire(tx, id, e, Args{})
 }
-
-// Resumed is what happens at start-up: directories of living VMs are made sure of. What a crash has interrupted is kept in the
-// state in which it was; `recover`, `delete` and `boot` are the ways out, as in 4.6.
-func Resumed(tx *state.Tx) error {
-	for v := range tx.VMs.All() {
-		if v.State != vm.Done {
-			tx.Send(message.VMDirectory{VM: v.ID})
-		}
-	}
-	return nil
-}

@@ -178,12 +178,12 @@ func itoa(n int) string { return strconv.Itoa(n) }
 // pollAnswer takes in the answer of a POLL.
 func pollAnswer(tx *state.Tx, a Answer) error {
 	if a.Success {
-		return Polled(tx, a.VM, a.Info)
+		return askedAbout(tx, a)
 	}
 	text := "Error monitoring VM"
 	if info := a.info(); info != "" {
 		text += ": " + info
-		tx.VMs.Edit(a.VM).UserTemplate.Replace("ERROR_MONITOR", stamp(tx.Now)+" : "+text)
+		tx.VMs.Edit(a.VM).SetMonitorError(stamp(tx.Now), text)
 	}
 	logVM(tx, a.VM, "VMM", message.Error, text)
 	return fire(tx, a.VM, Lost, Args{})

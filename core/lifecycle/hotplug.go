@@ -85,7 +85,8 @@ var deferDiskCopy = Step{Name: "note the target of the copy", do: func(m *machin
 	}
 }}
 
-// endDiskCopy ends a savedisk: the target image is ready, or an error.
+// endDiskCopy ends a savedisk: the target image is ready, or an error. One that the datastore driver has not made yet holds nothing:
+// 4.6 leaves it locked.
 func endDiskCopy(ok bool) Step {
 	name := "the target image is in ERROR"
 	if ok {
@@ -101,11 +102,23 @@ func endDiskCopy(ok bool) Step {
 		}
 		if id, err := strconv.Atoi(v.Get("HOTPLUG_SAVE_AS")); err == nil {
 			cloud.ReleaseImage(m.tx, m.vm.ID, id, !ok)
+		} else if img := m.unmadeTarget(); img != nil {
+			imageFailed(m.tx, m.tx.Images.Edit(img.ID), "The copy of the disk has ended before the image was made.")
 		}
 		for _, key := range []string{hotMark, deferredMark, "HOTPLUG_SAVE_AS", "HOTPLUG_SAVE_AS_SOURCE"} {
 			v.Del(key)
 		}
 	}}
+}
+
+// unmadeTarget is the image that the datastore driver has been asked to make for the disk that is being saved.
+func (m *machine) unmadeTarget() *image.Image {
+	for img := range m.tx.Images.All() {
+		if img.State == image.Locked && img.Template.Get("SAVED_VM_ID") == strconv.Itoa(m.vm.ID) && isTarget(m.vm, img) {
+			return img
+		}
+	}
+	return nil
 }
 
 // saveImageMade goes on with a savedisk when the datastore driver has made, or failed to make, the target image.

@@ -69,6 +69,11 @@ func imageRemoved(tx *state.Tx, img *image.Image, r ImageResult) {
 func imageMade(tx *state.Tx, img *image.Image, r ImageResult) error {
 	texts := imageTexts[r.Action]
 	original := img.CloningID
+	if !awaited(img, r) {
+		logOned(tx, "ImM", message.Warning, "Ignored: the answer to "+r.Action+" of image "+strconv.Itoa(img.ID)+", which is in state "+
+			img.State.String())
+		return nil
+	}
 	if r.Action == "CLONE" {
 		img.CloningID = -1
 		cloud.ReleaseClone(tx, original, img.ID)
@@ -84,9 +89,11 @@ func imageMade(tx *state.Tx, img *image.Image, r ImageResult) error {
 		if waits {
 			return savingFailed(tx, img)
 		}
-	case waits:
+	case waits && img.State == image.Locked:
 		img.Source = firstWord(r.Info)
 		return savingGoesOn(tx, img)
+	case waits: // its VM has gone on without it
+		img.Source = firstWord(r.Info)
 	default:
 		img.Source = firstWord(r.Info)
 		img.State = image.Ready
@@ -95,10 +102,16 @@ func imageMade(tx *state.Tx, img *image.Image, r ImageResult) error {
 	return nil
 }
 
+// awaited reports whether an answer is one that the image waits for. An image that has failed for want of an answer, or that missed
+// its VM, still takes a late success.
+func awaited(img *image.Image, r ImageResult) bool {
+	return img.State == image.Locked || img.State == image.Error && img.Source == "" && r.Success
+}
+
 func imageFailed(tx *state.Tx, img *image.Image, text string) {
 	logOned(tx, "ImM", message.Error, text)
 	img.State = image.Error
-	img.Template.Replace("ERROR", stamp(tx.Now)+" : "+text)
+	img.SetError(stamp(tx.Now), text)
 }
 
 func withInfo(text, info string) string {

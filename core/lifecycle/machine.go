@@ -112,6 +112,7 @@ func (m *machine) saveRecords() {
 // move sets the VM's place and lets the hooks see it: each place counts, also one that a later step leaves at once.
 func (m *machine) move(p Place) {
 	was := placeOf(m.vm)
+	m.vm.Interrupted = m.vm.Interrupted && was == p
 	m.vm.State, m.vm.LCMState = p.State, p.LCM
 	if was != p {
 		hook.VMMoved(m.tx, m.vm, was.State, was.LCM)
@@ -133,7 +134,7 @@ func stamp(now int64) string { return time.Unix(now, 0).Format(time.ANSIC) }
 
 // setError is what clients see of the last failure; it is never cleared.
 func setError(tx *state.Tx, v *vm.VM, text string) {
-	v.UserTemplate.Replace("ERROR", stamp(tx.Now)+" : "+text)
+	v.SetError(stamp(tx.Now), text)
 }
 
 // frontendDir is the VM's directory on the front-end.

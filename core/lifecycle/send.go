@@ -31,6 +31,9 @@ func (m *machine) send(action string, fill func(*message.VMAction)) {
 		logVM(m.tx, m.vm.ID, "VMM", message.Error, ActionName(action)+"_action, VM has no history")
 		return
 	}
+	if action != "POLL" {
+		m.vm.Interrupted = false
+	}
 	x := message.VMAction{
 		Action: action, VM: m.vm.ID, Driver: cur.VMMMAD, Host: cur.Hostname, NetDriver: cur.VNMMAD, DeployID: m.vm.DeployID,
 	}

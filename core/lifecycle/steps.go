@@ -63,7 +63,7 @@ var (
 	// resetInfo forgets what was monitored: the VM does not run any more.
 	resetInfo = Step{Name: "forget monitoring", do: (*machine).resetInfo}
 
-	dropSnapshots  = Step{Name: "drop snapshots", do: func(m *machine) { m.vm.Template.Erase("SNAPSHOT") }}
+	dropSnapshots  = Step{Name: "drop snapshots", do: func(m *machine) { m.vm.ForgetSnapshots() }}
 	nameDeployment = Step{Name: "name the deployment if nobody has", do: func(m *machine) {
 		if m.vm.DeployID == "" {
 			m.vm.DeployID = "one-" + strconv.Itoa(m.vm.ID)
@@ -72,8 +72,8 @@ var (
 )
 
 func (m *machine) resetInfo() {
-	m.vm.Template.Erase("SNAPSHOT")
-	m.vm.UserTemplate.Erase("ERROR_MONITOR")
+	m.vm.ForgetSnapshots()
+	m.vm.ClearMonitorError()
 	m.vm.Memory, m.vm.CPU = 0, 0
 	m.vm.LastPoll = m.tx.Now
 	m.refresh(m.vm.Current(), &m.saveCur)
@@ -159,13 +159,9 @@ func (m *machine) close(r *vm.Record, save *bool, reason vm.Reason) {
 var newRecord = Step{Name: "new record", do: func(m *machine) { m.addRecord(m.args.Target) }}
 
 func (m *machine) addRecord(t Target) {
-	seq := 0
-	if cur := m.vm.Current(); cur != nil {
-		seq = cur.Seq + 1
-	}
-	m.vm.History = append(m.vm.History, vm.Record{
-		OID: m.vm.ID, Seq: seq, Hostname: t.Hostname, HID: t.HostID, CID: t.ClusterID, VMMMAD: t.VMMAD, VNMMAD: t.VNMAD,
-		TMMAD: t.TMMAD, DSLocation: t.DSLocation, DSID: t.DSID, VMInfo: string(m.vm.SnapshotXML()),
+	m.vm.AddRecord(vm.Record{
+		Hostname: t.Hostname, HID: t.HostID, CID: t.ClusterID, VMMMAD: t.VMMAD, VNMMAD: t.VNMAD, TMMAD: t.TMMAD,
+		DSLocation: t.DSLocation, DSID: t.DSID,
 	})
 	m.saveCur = true
 }
@@ -181,12 +177,9 @@ var copyRecordToHost = Step{Name: "new record", do: func(m *machine) {
 var copyRecord = Step{Name: "new record, same host", do: func(m *machine) { m.duplicate(m.vm.Current()) }}
 
 func (m *machine) duplicate(r *vm.Record) {
-	m.addRecord(Target{
-		HostID: r.HID, Hostname: r.Hostname, ClusterID: r.CID, VMMAD: r.VMMMAD, VNMAD: r.VNMMAD, TMMAD: r.TMMAD,
-		DSLocation: r.DSLocation, DSID: r.DSID,
-	})
-	cur := m.vm.Current()
+	cur := m.vm.CopyRecord(*r)
 	cur.STime, cur.RSTime = m.tx.Now, m.tx.Now
+	m.saveCur = true
 }
 
 // Capacity of hosts.

@@ -79,6 +79,8 @@ const (
 
 	RecoverOK   Event = "recover success"
 	RecoverFail Event = "recover failure"
+
+	Restarted Event = "restart of the daemon"
 )
 
 // Place is where a VM is in its life. LCM means something only in ACTIVE.
@@ -349,4 +351,8 @@ func (t Table) recoveries() {
 		t.add(e, []Place{in(vm.CleanupResubmit)}, requeue)
 		t.add(e, []Place{in(vm.Failure)}, failed)
 	}
+	// 4.6 can end between two steps of its own. No driver has a part in what follows.
+	t.add(Restarted, []Place{in(vm.LCMInit)}, startProlog)
+	t.add(Restarted, []Place{in(vm.CleanupDelete)}, done)
+	t.add(Restarted, []Place{in(vm.Failure)}, failed)
 }

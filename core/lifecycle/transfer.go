@@ -34,6 +34,7 @@ var suffixes = map[string]string{"delete_frontend": "delete"}
 // transfer writes a script, and the files that go with it, and asks the driver to run it. Where the host needs no transfer, or has
 // vanished, or the script cannot be made, the answer follows at once.
 func (m *machine) transfer(kind string) {
+	m.vm.Interrupted = false
 	cur := m.vm.Current()
 	if cur == nil {
 		m.transferFailed("VM " + strconv.Itoa(m.vm.ID) + " has no history")

@@ -65,7 +65,7 @@ func HostAnswer(tx *state.Tx, id int, ok bool, text string) error {
 		return nil
 	}
 	for _, vm := range report.Lost {
-		if err := lifecycle.Vanish(tx, vm); err != nil {
+		if err := lifecycle.Gone(tx, vm); err != nil {
 			return err
 		}
 	}

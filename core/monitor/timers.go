@@ -81,6 +81,7 @@ func (t *Timers) tick() {
 	if t.sinceDatastores >= t.conf.MonitoringInterval {
 		t.sinceDatastores = 0
 		t.update("ImM", AskDatastores)
+		t.update("VMM", lifecycle.AskInterrupted)
 	}
 	t.sinceDatastores += period
 }

@@ -48,7 +48,7 @@ func Load(ctx context.Context, src Source, macPrefix uint16) (*Snapshot, error) 
 		func() error { return loadPool(ctx, src, db.NetworkPool, &s.Nets, vnet.Parse) },
 		func() error { return loadPool(ctx, src, db.TemplatePool, &s.Templates, vmtemplate.Parse) },
 		func() error { return loadPool(ctx, src, db.DocumentPool, &s.Documents, document.Parse) },
-		func() error { return loadPool(ctx, src, db.VMPool, &s.VMs, vm.Parse) },
+		func() error { return loadPool(ctx, src, db.VMPool, &s.VMs, loadVM) },
 		func() error { return loadQuotas(ctx, src, db.UserQuotas, false, &s.UserQuotas) },
 		func() error { return loadQuotas(ctx, src, db.GroupQuotas, true, &s.GroupQuotas) },
 		func() error { return s.loadHistory(ctx, src) },
@@ -82,6 +82,15 @@ func loadPool[T Object[T]](ctx context.Context, src Source, t *db.Table, pool *P
 		pool.rename(oid, "", obj.Key())
 		return nil
 	})
+}
+
+// loadVM reads a VM. The driver that worked on it has ended with the last daemon.
+func loadVM(body string) (*vm.VM, error) {
+	v, err := vm.Parse(body)
+	if err == nil {
+		v.Interrupted = v.State == vm.Active && v.LCMState.Waits()
+	}
+	return v, err
 }
 
 func loadQuotas(ctx context.Context, src Source, t *db.Table, ofGroup bool, pool *Pool[*quota.Account]) error {

@@ -84,6 +84,15 @@ var lcmStateNames = [...]string{
 // String is the name that hooks use.
 func (s LCMState) String() string { return nameOf(lcmStateNames[:], int(s)) }
 
+// Waits reports whether a driver works on a VM in this state.
+func (s LCMState) Waits() bool {
+	switch s {
+	case LCMInit, Running, Unknown, Failure, CleanupDelete:
+		return false
+	}
+	return true
+}
+
 // ParseLCMState reads a name in any case.
 func ParseLCMState(name string) (LCMState, bool) {
 	n, ok := numberOf(lcmStateNames[:], name)

@@ -35,6 +35,9 @@ type VM struct {
 	// Fresh tells that nobody has changed the VM since it was made. Until then listings and database have empty values of
 	// vectors, which 4.6 loses when it reads the VM back: Clone and InfoXML do without them.
 	Fresh bool
+	// Interrupted tells that the end of the last daemon has cut off the driver action that the VM waits for. It lives in memory
+	// only.
+	Interrupted bool
 	// History are all records by ascending SEQ. A VM read with Parse has only its last one, as the database body does.
 	History []Record
 }
@@ -111,9 +114,4 @@ func (v *VM) RefreshSnapshot() {
 	if cur := v.Current(); cur != nil {
 		cur.VMInfo = string(v.SnapshotXML())
 	}
-}
-
-// ResetInfo says at the time now (epoch seconds) that the VM is on no host and uses nothing. As in 4.6 that counts as a poll.
-func (v *VM) ResetInfo(now int64) {
-	v.ApplyPoll(Poll{NetRX: absent, NetTX: absent, State: '-'}, now)
 }
