@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -172,6 +173,9 @@ func (s *Server) failure(req uint32, uid, name string, c *Call, err error) (xmlr
 		text, code = r.Message(name, c.UID), r.Kind
 	} else {
 		s.log.Error(name + ": " + err.Error())
+		if errors.Is(err, state.ErrNotSaved) && strings.HasSuffix(name, "Allocate") {
+			text = refusal.OfAllocation(c.method.object(), "").Message(name, c.UID)
+		}
 	}
 	s.logFailure(req, uid, name, text)
 	return envelope(false, xmlrpc.String(text), int(code)), nil

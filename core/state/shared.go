@@ -38,20 +38,9 @@ func LoadShared(ctx context.Context, src Source) (*Shared, error) {
 
 // Adopt makes what the master has changed visible. Nothing is written: it comes from the database.
 func (s *Store) Adopt(shared *Shared) error {
-	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
-		return ErrClosed
-	}
-	next := *s.head
-	next.Users, next.Groups, next.Zones, next.ACL = shared.users, shared.groups, shared.zones, shared.rules
-	c := &commit{snap: &next, result: make(chan error, 1)}
-	s.head = c.snap
-	s.queue = append(s.queue, c)
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
-	s.mu.Unlock()
-	return <-c.result
+	return s.Update(func(tx *Tx) error {
+		tx.adopted = true
+		tx.snap.Users, tx.snap.Groups, tx.snap.Zones, tx.snap.ACL = shared.users, shared.groups, shared.zones, shared.rules
+		return nil
+	})
 }

@@ -37,8 +37,16 @@ func (f SinkFunc) Deliver(snap *Snapshot, messages []any) { f(snap, messages) }
 // saveTimeout bounds one batch's write to the database.
 const saveTimeout = 2 * time.Minute
 
-// ErrClosed is returned by updates after Close.
-var ErrClosed = errors.New("the store is closed")
+// Bounds of the pause between two attempts to write to a database that does not take anything; it doubles from one to the other.
+const firstRetry, lastRetry = 100 * time.Millisecond, 2 * time.Second
+
+// Errors of Update and Post.
+var (
+	// ErrClosed is returned after Close.
+	ErrClosed = errors.New("the store is closed")
+	// ErrNotSaved says that the database has not taken an update.
+	ErrNotSaved = errors.New("cannot write to the database")
+)
 
 // Store is the one place where state changes.
 type Store struct {
@@ -54,25 +62,38 @@ type Store struct {
 	head   *Snapshot // newest state; ahead of published while a batch is being written
 	number uint64    // of the last transaction
 	queue  []*commit
+	outage error // why the database takes nothing, while posts wait for it
 	closed bool
 
-	wake chan struct{} // has room for one: there is something in queue
-	done chan struct{} // closed when the committer has ended
+	wake    chan struct{} // has room for one: there is something in queue
+	closing chan struct{} // closed by Close
+	done    chan struct{} // closed when the committer has ended
 }
 
-// commit is a finished transaction that waits for the disk.
+// commit is a transaction: what is to be done and, once it has run, its result, which waits for the disk.
 type commit struct {
+	fn  func(*Tx) error
+	now time.Time
+	// result has room for the answer of an update; nil for a post, whose caller is not waiting.
+	result chan error
+
 	snap     *Snapshot
 	rows     []pendingRow
 	messages []any
-	result   chan error
+}
+
+// answer tells the caller of an update how it ended.
+func (c *commit) answer(err error) {
+	if c.result != nil {
+		c.result <- err
+	}
 }
 
 // NewStore starts a store on an initial snapshot. Close stops it.
 func NewStore(first *Snapshot, conf *config.Config, database Database, sink Sink, now func() time.Time, log *slog.Logger) *Store {
 	s := &Store{
 		conf: conf, db: database, log: log, now: now, sink: sink, head: first,
-		wake: make(chan struct{}, 1), done: make(chan struct{}),
+		wake: make(chan struct{}, 1), closing: make(chan struct{}), done: make(chan struct{}),
 	}
 	s.published.Store(first)
 	go s.commitLoop()
@@ -82,10 +103,12 @@ func NewStore(first *Snapshot, conf *config.Config, database Database, sink Sink
 // Snapshot is the state as of the last commit. It never changes; hold it as long as one answer takes.
 func (s *Store) Snapshot() *Snapshot { return s.published.Load() }
 
-// Update runs fn in a write transaction and returns when its changes are on disk and visible. If fn fails, nothing has happened.
+// Update runs fn in a write transaction and returns when its changes are on disk and visible. If fn fails, or the database does
+// not take the changes (ErrNotSaved), nothing has happened. fn may run more than once: it has to leave the same behind each time.
 func (s *Store) Update(fn func(*Tx) error) error {
-	c, err := s.run(fn)
-	if err != nil || c == nil {
+	c := &commit{fn: fn, result: make(chan error, 1)}
+	queued, err := s.submit(c)
+	if err != nil || !queued {
 		return err
 	}
 	return <-c.result
@@ -93,34 +116,49 @@ func (s *Store) Update(fn func(*Tx) error) error {
 
 // Post runs fn in a write transaction and returns when it has run, without waiting for the disk: for what happened outside and
 // has happened, whether or not it can be written down. The order of posts and updates is the order of their calls. fn's own error
-// is returned; should the database refuse the batch, that is logged and what fn did is lost, as everything since.
+// is returned. A database that takes nothing is tried until it takes what was posted; updates are refused meanwhile. For that fn
+// may run again, on a state that does not have the updates which got lost.
 func (s *Store) Post(fn func(*Tx) error) error {
-	_, err := s.run(fn)
+	_, err := s.submit(&commit{fn: fn})
 	return err
 }
 
-func (s *Store) run(fn func(*Tx) error) (c *commit, err error) {
+// submit runs a transaction and queues its changes, if there are any.
+func (s *Store) submit(c *commit) (queued bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return nil, ErrClosed
+		return false, ErrClosed
 	}
+	if s.outage != nil && c.result != nil {
+		return false, s.outage
+	}
+	c.now = s.now()
+	return s.attempt(c)
+}
+
+// attempt runs a transaction on the newest state and queues its changes, if there are any. Call it with mu held.
+func (s *Store) attempt(c *commit) (queued bool, err error) {
 	s.number++
-	tx := newTx(s.head, s.number, s.conf, s.now())
-	if err := call(fn, tx); err != nil {
-		return nil, err
+	tx := newTx(s.head, s.number, s.conf, c.now)
+	if err := call(c.fn, tx); err != nil {
+		return false, err
 	}
-	c = tx.finish()
-	if c == nil {
-		return nil, nil
+	if !tx.finish(c) {
+		return false, nil
 	}
 	s.head = c.snap
 	s.queue = append(s.queue, c)
+	s.signal()
+	return true, nil
+}
+
+// signal wakes the committer.
+func (s *Store) signal() {
 	select {
 	case s.wake <- struct{}{}:
 	default:
 	}
-	return c, nil
 }
 
 // call turns a panic of a transaction into an error: the transaction is dropped and the daemon lives.
@@ -135,48 +173,143 @@ func call(fn func(*Tx) error, tx *Tx) (err error) {
 
 func (s *Store) commitLoop() {
 	defer close(s.done)
+	pause := firstRetry
 	for range s.wake {
 		s.mu.Lock()
-		batch := s.queue
+		batch, closed := s.queue, s.closed
 		s.queue = nil
-		closed := s.closed
 		s.mu.Unlock()
-		if len(batch) > 0 {
-			s.commitBatch(batch)
+
+		left, err := s.commit(batch)
+		switch {
+		case err == nil:
+			pause = firstRetry
+		case closed:
+			s.log.Error(fmt.Sprintf("The database takes nothing: what %d transactions have changed is lost", len(left)))
+			for _, c := range left {
+				c.answer(err)
+			}
+			return
+		default:
+			s.suspend(left, err)
+			s.rest(pause)
+			pause = min(2*pause, lastRetry)
 		}
-		if closed {
+		if closed && s.idle() {
 			return
 		}
 	}
 }
 
-func (s *Store) commitBatch(batch []*commit) {
-	ctx, cancel := context.WithTimeout(context.Background(), saveTimeout)
-	err := s.db.Save(ctx, mergeRows(batch))
-	cancel()
-	if err != nil {
-		s.abandon(batch, err)
-		return
+// rest waits before the next attempt.
+func (s *Store) rest(pause time.Duration) {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.closing:
 	}
+}
+
+func (s *Store) idle() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.queue) == 0
+}
+
+// commit writes a batch and makes it public. An error says that the database does not work now, for the transactions in left.
+func (s *Store) commit(batch []*commit) (left []*commit, err error) {
+	err = s.save(batch)
+	if err == nil {
+		s.publish(batch)
+		return nil, nil
+	}
+	if !db.Refused(err) {
+		return batch, err
+	}
+	// One of them is at fault. The others shall not suffer.
+	for i, c := range batch {
+		err := s.save(batch[i : i+1])
+		switch {
+		case err == nil:
+			s.publish(batch[i : i+1])
+			continue
+		case !db.Refused(err):
+			return batch[i:], err
+		}
+		c.answer(err)
+		s.mu.Lock()
+		s.rebase(append(batch[i+1:], s.queue...)) // without what c has done
+		s.mu.Unlock()
+		return nil, nil
+	}
+	return nil, nil
+}
+
+func (s *Store) save(batch []*commit) error {
+	if len(batch) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), saveTimeout)
+	defer cancel()
+	if err := s.db.Save(ctx, mergeRows(batch)); err != nil {
+		s.log.Error("Cannot write to the database: " + err.Error())
+		return fmt.Errorf("%w: %w", ErrNotSaved, err)
+	}
+	return nil
+}
+
+// publish makes a batch that is on disk visible and carries out what it has to say.
+func (s *Store) publish(batch []*commit) {
+	s.mu.Lock()
+	s.outage = nil
+	s.mu.Unlock()
 	for _, c := range batch {
 		s.published.Store(c.snap)
 		if len(c.messages) > 0 {
 			s.sink.Deliver(c.snap, c.messages)
 		}
-		c.result <- nil
+		c.answer(nil)
 	}
 }
 
-// abandon drops a batch that could not be written, and every transaction that has been built on it since.
-func (s *Store) abandon(batch []*commit, err error) {
-	s.log.Error("Cannot write to the database: " + err.Error())
+// suspend answers the updates among what could not be written, and keeps the posts for the next attempt.
+func (s *Store) suspend(batch []*commit, err error) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	batch = append(batch, s.queue...)
-	s.queue = nil
-	s.head = s.published.Load()
-	s.mu.Unlock()
+	var posts []*commit
 	for _, c := range batch {
-		c.result <- fmt.Errorf("save: %w", err)
+		if c.result == nil {
+			posts = append(posts, c)
+		} else {
+			c.answer(err)
+		}
+	}
+	if len(posts) == len(batch) { // none of them is built on what is lost
+		s.queue = batch
+	} else {
+		s.rebase(posts)
+	}
+	s.outage = nil
+	if len(s.queue) > 0 {
+		s.outage = err
+		s.signal()
+	}
+}
+
+// rebase runs transactions again, on the state that is on disk. Call it with mu held.
+func (s *Store) rebase(pending []*commit) {
+	s.head = s.published.Load()
+	s.queue = nil
+	for _, c := range pending {
+		queued, err := s.attempt(c)
+		switch {
+		case c.result != nil && !queued:
+			c.answer(err)
+		case err != nil:
+			s.log.Error("What a driver has reported fits no more: " + err.Error())
+		}
 	}
 }
 
@@ -212,18 +345,15 @@ func mergeRows(batch []*commit) []db.Row {
 	return rows
 }
 
-// Close ends the store when everything that is queued has been written.
+// Close ends the store when everything that is queued has been written, or the database has once more refused it.
 func (s *Store) Close() error {
 	s.mu.Lock()
-	already := s.closed
-	s.closed = true
-	s.mu.Unlock()
-	if !already {
-		select {
-		case s.wake <- struct{}{}:
-		default:
-		}
+	if !s.closed {
+		s.closed = true
+		close(s.closing)
+		s.signal()
 	}
+	s.mu.Unlock()
 	<-s.done
 	return nil
 }

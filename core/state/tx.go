@@ -50,6 +50,7 @@ type Tx struct {
 	}
 	rows     []pendingRow
 	messages []any
+	adopted  bool // its changes come from the database
 }
 
 func edit[T Object[T]](tx *Tx, pool *Pool[T], rows func(before, after T) []pendingRow) *Editor[T] {
@@ -131,16 +132,19 @@ func (tx *Tx) ExpireSamples(vms, hosts int64) {
 		pendingRow{table: db.HostMonitoring, op: db.Expire, key: [2]any{hosts}})
 }
 
-// finish ends the transaction; nil means that it changed nothing.
-func (tx *Tx) finish() *commit {
+// finish ends the transaction and hands its results to c; false means that it changed nothing.
+func (tx *Tx) finish(c *commit) bool {
 	rows := tx.rows
 	for _, e := range tx.editors {
 		rows = e.finish(rows)
 	}
-	rows = append(rows, tx.sharedRows()...)
-	if len(rows) == 0 && len(tx.messages) == 0 {
-		return nil
+	if !tx.adopted {
+		rows = append(rows, tx.sharedRows()...)
+	}
+	if len(rows) == 0 && len(tx.messages) == 0 && !tx.adopted {
+		return false
 	}
 	snap := tx.snap
-	return &commit{snap: &snap, rows: rows, messages: tx.messages, result: make(chan error, 1)}
+	c.snap, c.rows, c.messages = &snap, rows, tx.messages
+	return true
 }
