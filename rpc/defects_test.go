@@ -466,3 +466,16 @@ func TestDeletedTargetOfSaveDisk(t *testing.T) {
 		}
 	}
 }
+
+// TestAttachFromOtherCluster: what the VM's host need not see is not attached.
+func TestAttachFromOtherCluster(t *testing.T) {
+	c := newCloud(t, "")
+	c.furnish()
+	c.must(root, "one.cluster.adddatastore", 100, 100)
+	c.want("2048 [VirtualMachineAttach] Could not attach disk because of cluster incompatibility.", root, "one.vm.attach", 0, "DISK=[IMAGE_ID=0]")
+	if got := c.get(root, "one.image.info", 0); !strings.Contains(got, "<RUNNING_VMS>1</RUNNING_VMS>") {
+		t.Errorf("the refused disk holds the image: %s", got)
+	}
+	c.must(root, "one.cluster.deldatastore", 100, 100)
+	c.must(root, "one.vm.attach", 0, "DISK=[IMAGE_ID=0]")
+}

@@ -276,6 +276,12 @@ func AttachDisk(tx *state.Tx, v *vm.VM, disk *template.Vector) error {
 	if err != nil {
 		return err
 	}
+	// 4.6 does not look; the host may not see the image's datastore.
+	if id, ok := disk.Int("CLUSTER_ID"); ok {
+		if cur := v.Current(); cur != nil && cur.CID != int(id) {
+			return errors.New("Could not attach disk because of cluster incompatibility.")
+		}
+	}
 	taken := targets{}
 	for _, other := range append(v.Template.Vectors("DISK"), v.Template.Vectors("CONTEXT")...) {
 		taken[other.Get("TARGET")] = true
