@@ -67,15 +67,16 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return 255
 	}
 	if !o.foreground {
-		if _, err := os.Lstat(dirs.Lock); err == nil {
+		if lockTaken(dirs.Lock) {
 			return locked()
 		}
 		return detach(args, stderr)
 	}
-	if err := takeLock(dirs.Lock); err != nil {
+	lock, err := takeLock(dirs.Lock)
+	if err != nil {
 		return locked()
 	}
-	defer os.Remove(dirs.Lock)
+	defer lock.release() // the process ends: nothing is left to do about an error
 	if err := serve(o, dirs); err != nil {
 		fmt.Fprintln(stderr, err)
 		return 1
@@ -110,15 +111,6 @@ func parseArgs(args []string, stdout, stderr io.Writer) (o options, code int, do
 		}
 	}
 	return o, 0, false
-}
-
-// takeLock creates the lock file, which must not exist: two daemons on one database would destroy it.
-func takeLock(path string) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o640)
-	if err != nil {
-		return err
-	}
-	return f.Close()
 }
 
 // detach starts the daemon again as leader of a session of its own and returns at once. (A Go program cannot fork.)

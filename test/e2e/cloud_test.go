@@ -172,8 +172,6 @@ func (c *cloud) kill() {
 	c.t.Helper()
 	must(c.t, c.oned.cmd.Process.Kill())
 	<-c.oned.done
-	// What kill -9 leaves behind an administrator has to remove, as in 4.6.
-	must(c.t, os.Remove(c.path("var", ".lock")))
 }
 
 // stop ends oned with SIGTERM and returns how long that took.
