@@ -96,3 +96,15 @@ e2e-xen:
 .PHONY: load-console
 load-console:
 	$(GO) test -tags load -count=1 -run Load -v ./test/console/
+
+# What the laboratories below run; their tests skip where it is missing and cannot be installed.
+LAB_PACKAGES = qemu-system-x86_64=qemu-system-x86 busybox=busybox-static depmod=kmod
+KVM_PACKAGES = $(LAB_PACKAGES) libvirtd=libvirt-daemon virtlogd=libvirt-daemon-system virsh=libvirt-clients qemu-img=qemu-utils \
+	sshd=openssh-server ssh=openssh-client sudo=sudo ip=iproute2 iptables=iptables ebtables=ebtables bindfs=bindfs \
+	ping=iputils-ping genisoimage=genisoimage mkfs.ext4=e2fsprogs
+
+#$ e2e-kvm                     virtual machines on two libvirt hosts in namespaces; needs root
+.PHONY: e2e-kvm
+e2e-kvm:
+	@share/scripts/install-packages.sh $(KVM_PACKAGES) || echo "Going on without"
+	$(GO) test -tags e2e -count=1 -timeout 90m -v ./test/kvm/

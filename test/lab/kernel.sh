@@ -1,0 +1,26 @@
+#!/bin/sh
+# kernel.sh: prints the directory of an unpacked Debian kernel, with the modules'
+# dependencies worked out. It is downloaded once, into GONED_LAB (~/.cache/goned-lab),
+# and never installed: guests and laboratories boot it, not this machine.
+
+set -eu
+
+cache=${GONED_LAB:-${XDG_CACHE_HOME:-$HOME/.cache}/goned-lab}
+tree=$cache/kernel
+if [ ! -e "$tree/complete" ]; then
+    mkdir -p "$cache"
+    work=$(mktemp -d "$cache/kernel.XXXXXX")
+    trap 'rm -rf "$work"' EXIT
+    package=$(apt-cache depends linux-image-amd64 | awk '$1 == "Depends:" { print $2; exit }')
+    [ -n "$package" ] || { echo "apt does not know linux-image-amd64" >&2; exit 1; }
+    # APT::Sandbox::User: root's own directory is closed to the user _apt.
+    (cd "$work" && apt-get -q -o APT::Sandbox::User=root download "$package" >&2)
+    dpkg -x "$work"/*.deb "$work/tree"
+    version=$(ls "$work/tree/lib/modules")
+    depmod -b "$work/tree" "$version"
+    mv "$work/tree/boot/vmlinuz-$version" "$work/tree/vmlinuz"
+    touch "$work/tree/complete"
+    rm -rf "$tree"
+    mv "$work/tree" "$tree"
+fi
+echo "$tree"
