@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"goned/core/template"
 )
@@ -52,7 +53,22 @@ type Config struct {
 	UserHooks, GroupHooks                []*template.Vector
 	MaxRequestBody                       int64 // bytes; ours: MAX_REQUEST_SIZE
 	MaxConnections                       int   // ours: MAX_CONNECTIONS; MAX_CONN of 4.6 limited a thread per connection
-	ActionTimeout                        int64 // seconds; ours: DRIVER_ACTION_TIMEOUT; 0: driver actions may take for ever, as in 4.6
+	ActionTimeouts                       ActionTimeouts
+}
+
+// ActionTimeouts are how long drivers may take for an action of the driver protocol: DRIVER_ACTION_TIMEOUT, which is ours. In 4.6 they
+// may take for ever.
+type ActionTimeouts struct {
+	each  time.Duration            // 0: for ever
+	kinds map[string]time.Duration // actions that have a limit of their own
+}
+
+// Of is the limit of an action, 0 for none.
+func (t ActionTimeouts) Of(action string) time.Duration {
+	if d, ok := t.kinds[action]; ok {
+		return d
+	}
+	return t.each
 }
 
 // LogConfig is the attribute LOG.
@@ -206,7 +222,23 @@ func (c *Config) readValues() {
 		c.MaxRequestBody = n
 	}
 	c.MaxConnections = num("MAX_CONNECTIONS")
-	c.ActionTimeout = secs("DRIVER_ACTION_TIMEOUT")
+	c.ActionTimeouts = c.actionTimeouts()
+}
+
+// actionTimeouts reads DRIVER_ACTION_TIMEOUT, in seconds: one number for all actions, or a vector of actions with DEFAULT for the others.
+func (c *Config) actionTimeouts() ActionTimeouts {
+	seconds := func(text string) time.Duration { return time.Duration(max(leadingInt(text), 0)) * time.Second }
+	v := c.Attributes.Vector("DRIVER_ACTION_TIMEOUT")
+	if v == nil {
+		return ActionTimeouts{each: seconds(c.Attributes.Get("DRIVER_ACTION_TIMEOUT"))}
+	}
+	t := ActionTimeouts{each: seconds(v.Get("DEFAULT")), kinds: map[string]time.Duration{}}
+	for _, p := range v.Pairs() {
+		if p.Key != "DEFAULT" {
+			t.kinds[p.Key] = seconds(p.Value)
+		}
+	}
+	return t
 }
 
 // list is the upper-cased values of a repeatable simple attribute.

@@ -3,6 +3,7 @@ package config
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -80,5 +81,25 @@ func TestLookDirs(t *testing.T) {
 				t.Errorf("%+v, %v", d, err)
 			}
 		})
+	}
+}
+
+func TestActionTimeouts(t *testing.T) {
+	for text, want := range map[string][2]time.Duration{ // of DEPLOY and of SAVE
+		``:                                        {0, 0},
+		`DRIVER_ACTION_TIMEOUT = 0`:               {0, 0},
+		`DRIVER_ACTION_TIMEOUT = 90`:              {90 * time.Second, 90 * time.Second},
+		`DRIVER_ACTION_TIMEOUT = -5`:              {0, 0},
+		`DRIVER_ACTION_TIMEOUT = soon`:            {0, 0},
+		`DRIVER_ACTION_TIMEOUT = [ DEPLOY = 60 ]`: {time.Minute, 0},
+		`DRIVER_ACTION_TIMEOUT = [ DEPLOY = 0, DEFAULT = 60 ]`: {0, time.Minute},
+	} {
+		c, err := Parse(text, Dirs{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := [2]time.Duration{c.ActionTimeouts.Of("DEPLOY"), c.ActionTimeouts.Of("SAVE")}; got != want {
+			t.Errorf("%s: %v, want %v", text, got, want)
+		}
 	}
 }

@@ -17,6 +17,7 @@ type Answer struct {
 	Success bool
 	Info    string
 	Line    string // the whole line, for the log
+	Late    bool   // the action has been given up before
 }
 
 // answerTexts are 4.6's lines for the answers of hypervisor drivers.
@@ -106,6 +107,21 @@ func failure(tx *state.Tx, id int, module, text, info string) {
 	logVM(tx, id, module, message.Error, text)
 }
 
+// tooLate notes an answer to an action that has been given up, and reports whether there is nothing to follow: the failure has been
+// assumed, and a success counts only where the VM waits for one.
+func tooLate(tx *state.Tx, a Answer, v *vm.VM, module string, success Event) bool {
+	if !a.Late {
+		return false
+	}
+	ignored := !a.Success || !Can(v, success)
+	text := "Late answer: "
+	if ignored {
+		text = "Late answer, ignored: "
+	}
+	logVM(tx, v.ID, module, message.Warning, text+a.Line)
+	return ignored
+}
+
 // VMMAnswer takes in the answer of a hypervisor driver.
 func VMMAnswer(tx *state.Tx, a Answer) error {
 	v := expected(tx, a, "VMM")
@@ -116,6 +132,10 @@ func VMMAnswer(tx *state.Tx, a Answer) error {
 	if a.Action == "POLL" {
 		return pollAnswer(tx, a)
 	}
+	events, follows := answerEvents[a.Action]
+	if tooLate(tx, a, v, "VMM", events[0]) {
+		return nil
+	}
 	id := v.ID
 	switch {
 	case !a.Success:
@@ -125,8 +145,7 @@ func VMMAnswer(tx *state.Tx, a Answer) error {
 	case texts.ok != "":
 		logVM(tx, id, "VMM", message.Info, texts.ok)
 	}
-	events, ok := answerEvents[a.Action]
-	if !ok {
+	if !follows {
 		return nil
 	}
 	e := events[0]
@@ -151,10 +170,13 @@ func TransferAnswer(tx *state.Tx, a Answer) error {
 	if v == nil || a.Action != "TRANSFER" {
 		return nil
 	}
+	events, ok := transferEvents[v.LCMState]
+	if tooLate(tx, a, v, "TM", events[0]) {
+		return nil
+	}
 	if !a.Success {
 		failure(tx, v.ID, "TM", "Error executing image transfer script", a.info())
 	}
-	events, ok := transferEvents[v.LCMState]
 	if !ok {
 		logVM(tx, v.ID, "TM", message.Error, "Wrong state in TM answer for VM "+strconv.Itoa(v.ID))
 		return nil

@@ -105,7 +105,8 @@ func imageMade(tx *state.Tx, img *image.Image, r ImageResult) error {
 // awaited reports whether an answer is one that the image waits for. An image that has failed for want of an answer, or that missed
 // its VM, still takes a late success.
 func awaited(img *image.Image, r ImageResult) bool {
-	return img.State == image.Locked || img.State == image.Error && img.Source == "" && r.Success
+	empty := img.Source == "" && (img.State == image.Error || img.State == image.Ready) // READY by enable
+	return img.State == image.Locked || empty && r.Success
 }
 
 func imageFailed(tx *state.Tx, img *image.Image, text string) {

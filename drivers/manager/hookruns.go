@@ -24,6 +24,13 @@ func (r *hookRuns) add(h message.Hook) {
 	r.open[h.Object] = append(r.open[h.Object], h)
 }
 
+// clear forgets all runs: nobody will answer any more.
+func (r *hookRuns) clear() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.open = nil
+}
+
 // take is the run that an answer is about: the oldest with its number whose name the text begins with, else the oldest.
 func (r *hookRuns) take(object int, text string) (message.Hook, bool) {
 	r.mu.Lock()

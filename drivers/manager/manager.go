@@ -41,7 +41,7 @@ type Manager struct {
 	authz       bool
 
 	outbox   *outbox
-	pending  pending
+	pending  *pending
 	requests requests
 	runs     hookRuns
 }
@@ -50,7 +50,7 @@ type Manager struct {
 func New(conf *config.Config, log *onelog.Log, now func() time.Time) *Manager {
 	m := &Manager{
 		conf: conf, log: log, now: now,
-		hypervisors: map[string]*hypervisor{}, info: map[string]*mad.Driver{},
+		hypervisors: map[string]*hypervisor{}, info: map[string]*mad.Driver{}, pending: newPending(),
 	}
 	m.outbox = newOutbox(m)
 	return m
@@ -126,11 +126,11 @@ func (m *Manager) loads() []*load {
 		m.info[name] = d
 		add(&load{module: "InM", begin: "\tLoading driver: " + name, end: "\tDriver " + name + " loaded", driver: d})
 	}
-	m.transfer = m.process("transfer_exe", m.conf.TMMad, nil, "TM", m.transferAnswer)
+	m.transfer = m.process(transferDriver, m.conf.TMMad, nil, "TM", m.transferAnswer)
 	add(&load{module: "TM", family: "Loading Transfer Manager driver.", end: "\tTransfer manager driver loaded", driver: m.transfer})
-	m.hooks = m.process("hook_exe", m.conf.HMMad, nil, "HKM", m.hookAnswer)
+	m.hooks = m.process(hookDriver, m.conf.HMMad, nil, "HKM", m.hookAnswer)
 	add(&load{module: "HKM", family: "Loading Hook Manager driver.", end: "\tHook Manager loaded", driver: m.hooks})
-	m.datastore = m.process("image_exe", m.conf.DatastoreMad, nil, "ImM", m.imageAnswer)
+	m.datastore = m.process(imageDriver, m.conf.DatastoreMad, nil, "ImM", m.imageAnswer)
 	add(&load{module: "ImM", family: "Loading Image Manager driver.", end: "\tImage Manager loaded", driver: m.datastore})
 	if v := m.conf.AuthMad; v != nil {
 		words := "--authn " + v.Get("AUTHN")
@@ -182,7 +182,10 @@ func (m *Manager) process(name string, v *template.Vector, args []string, module
 			answer(msg)
 		},
 		Down: func(err error) { m.lost(name, module, err) },
-		Up:   func() { m.recovered(module) },
+		Up: func() {
+			m.recovered(module)
+			m.pending.up(name)
+		},
 	})
 }
 
@@ -194,9 +197,9 @@ func (m *Manager) driverLog(module string, line mad.LogLine) {
 	}
 	switch {
 	case !line.HasID && module == "ImM":
-		m.logLine("ImG", level, " "+line.Text)
+		m.logLine("ImG", level, line.Text)
 	case !line.HasID:
-		m.logLine(module, level, " "+line.Text)
+		m.logLine(module, level, line.Text)
 	case module == "AuM": // the number is that of a request
 		m.logLine(module, message.Info, line.Text)
 	case module == "ImM", module == "InM": // of an image, a datastore or a host
@@ -224,10 +227,10 @@ func (m *Manager) recovered(module string) {
 // lost ends the actions that a dead driver process has left open: in 4.6 they stay open for ever.
 func (m *Manager) lost(name, module string, err error) {
 	m.logLine("MAD", message.Error, fmt.Sprintf("Driver %s ended: %v", name, err))
-	for _, a := range m.pending.takeAll(name) {
-		a.fail("the driver " + name + " died during the action")
-	}
+	m.pending.died(name)
 	switch module {
+	case "HKM":
+		m.runs.clear()
 	case "AuM":
 		m.requests.failAll(requestAuth, "the driver died")
 	case "ImM":
@@ -237,6 +240,7 @@ func (m *Manager) lost(name, module string, err error) {
 
 // Stop ends all drivers, each within a bounded time, and then the work on messages.
 func (m *Manager) Stop() {
+	m.pending.close()
 	var wg sync.WaitGroup
 	stop := func(d *mad.Driver) {
 		if d != nil {

@@ -3,8 +3,8 @@ package manager
 import (
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
+	"time"
 
 	"goned/core/lifecycle"
 	"goned/core/message"
@@ -46,8 +46,6 @@ func (m *Manager) post(module, what string, fn func(*state.Tx) error) {
 	}
 }
 
-func vmKey(action string, vm int) string { return action + " " + strconv.Itoa(vm) }
-
 func (m *Manager) sendVMAction(x message.VMAction) {
 	fail := func(reason string) {
 		m.post("VMM", x.Action, func(tx *state.Tx) error {
@@ -76,12 +74,15 @@ func (m *Manager) sendVMAction(x message.VMAction) {
 		LocalFile: x.LocalFile, RemoteFile: x.RemoteFile, CheckpointFile: x.Checkpoint, TMCommand: x.TMCommand,
 		TMRollback: x.TMRollback, DiskTarget: x.DiskTarget, VM: x.Document,
 	}.Line(vmm.Action(x.Action), x.VM)
-	m.pending.add(x.Driver, vmKey(x.Action, x.VM), fail)
-	if err := h.driver.Send(line); err != nil {
-		m.pending.answered(x.Driver, vmKey(x.Action, x.VM))
-		fail(err.Error())
-	}
+	m.pending.ask(&action{
+		driver: x.Driver, to: h.driver, object: x.VM, name: x.Action, line: line, fail: fail, limit: m.limit(x.Action),
+		cancel:   func() { m.note("VMM", h.driver.Send(vmm.CancelLine(x.VM))) },
+		harmless: x.Action == string(vmm.Poll),
+	})
 }
+
+// limit is how long an action may take; 0 for ever.
+func (m *Manager) limit(action string) time.Duration { return m.conf.ActionTimeouts.Of(action) }
 
 // writeDeployment writes the file that tells the hypervisor what to run. What the hypervisor is certain to refuse fails here, with
 // the reason in the VM's log and its ERROR.
@@ -111,6 +112,7 @@ func (m *Manager) sendCancelVM(x message.CancelVMAction) {
 			Text: "driver_cancel_action, error getting driver " + x.Driver})
 		return
 	}
+	m.pending.drop(x.Driver, x.VM)
 	m.note("VMM", h.driver.Send(vmm.CancelLine(x.VM)))
 }
 
@@ -134,14 +136,15 @@ func (m *Manager) sendTransfer(x message.Transfer) {
 			return
 		}
 	}
-	m.pending.add("transfer_exe", vmKey("TRANSFER", x.VM), fail)
-	if err := m.transfer.Send(tm.TransferLine(x.VM, x.Path)); err != nil {
-		m.pending.answered("transfer_exe", vmKey("TRANSFER", x.VM))
-		fail(err.Error())
-	}
+	m.pending.ask(&action{
+		driver: transferDriver, to: m.transfer, object: x.VM, name: "TRANSFER", line: tm.TransferLine(x.VM, x.Path), fail: fail,
+		limit:  m.limit("TRANSFER"),
+		cancel: func() { m.note("TM", m.transfer.Send(vmm.CancelLine(x.VM))) },
+	})
 }
 
 func (m *Manager) sendCancelTransfer(x message.CancelTransfer) {
+	m.pending.drop(transferDriver, x.VM)
 	m.note("TM", m.transfer.Send(vmm.CancelLine(x.VM)))
 }
 
@@ -151,11 +154,10 @@ func (m *Manager) sendImageAction(x message.ImageAction) {
 			return lifecycle.ImageAnswer(tx, lifecycle.ImageResult{Action: x.Action, Image: x.Image, Info: reason})
 		})
 	}
-	m.pending.add("image_exe", vmKey(x.Action, x.Image), fail)
-	if err := m.datastore.Send(datastore.Line(datastore.Action(x.Action), x.Image, x.ImageXML, x.DSXML)); err != nil {
-		m.pending.answered("image_exe", vmKey(x.Action, x.Image))
-		fail(err.Error())
-	}
+	m.pending.ask(&action{
+		driver: imageDriver, to: m.datastore, object: x.Image, name: x.Action, fail: fail, limit: m.limit(x.Action),
+		line: datastore.Line(datastore.Action(x.Action), x.Image, x.ImageXML, x.DSXML),
+	})
 }
 
 func (m *Manager) sendMonitorDatastore(x message.MonitorDatastore) {
@@ -163,20 +165,28 @@ func (m *Manager) sendMonitorDatastore(x message.MonitorDatastore) {
 }
 
 func (m *Manager) sendMonitorHost(x message.MonitorHost) {
-	d := m.info[x.Driver]
-	if d == nil {
+	noDriver := func() {
 		m.logLine("InM", message.Error, "Could not find information driver "+x.Driver)
 		m.post("InM", "MONITOR", func(tx *state.Tx) error { return monitor.NoDriver(tx, x.Host) })
+	}
+	d := m.info[x.Driver]
+	if d == nil {
+		noDriver()
 		return
 	}
-	fail := func(reason string) {
-		m.post("InM", "MONITOR", func(tx *state.Tx) error { return monitor.HostAnswer(tx, x.Host, false, reason) })
-	}
-	m.pending.add(x.Driver, vmKey("MONITOR", x.Host), fail)
-	if err := d.Send(im.MonitorLine(x.Host, x.Name, x.DSLocation, x.First)); err != nil {
-		m.pending.answered(x.Driver, vmKey("MONITOR", x.Host))
-		fail(err.Error())
-	}
+	limit := m.limit("MONITOR")
+	m.pending.ask(&action{
+		driver: x.Driver, to: d, object: x.Host, name: "MONITOR", line: im.MonitorLine(x.Host, x.Name, x.DSLocation, x.First),
+		limit: limit, harmless: true,
+		// Only a host that keeps silent is in error with its VMs; a driver that is not there says nothing about them.
+		fail: func(reason string) {
+			if !strings.HasPrefix(reason, noAnswer) {
+				noDriver()
+				return
+			}
+			m.post("InM", "MONITOR", func(tx *state.Tx) error { return monitor.HostAnswer(tx, x.Host, false, reason) })
+		},
+	})
 }
 
 func (m *Manager) sendStopMonitor(x message.StopMonitor) {
@@ -197,23 +207,17 @@ func (m *Manager) sendHook(x message.Hook) {
 }
 
 // received is a driver's line as oned.log quotes it: the quoted line keeps its end, so an empty line follows.
-func received(msg mad.Message) string {
-	line := msg.Action + " " + msg.Result
-	if msg.HasID {
-		line += " " + strconv.Itoa(msg.ID)
-	}
-	return strings.TrimRight(line+" "+msg.Text, " ") + "\n"
-}
+func received(msg mad.Message) string { return msg.Raw + "\n" }
 
 func (m *Manager) vmAnswer(driver string, msg mad.Message) {
 	m.logLine("VMM", message.Debug, "Message received: "+received(msg))
 	if !msg.HasID {
 		return
 	}
-	m.pending.answered(driver, vmKey(msg.Action, msg.ID))
+	late := m.pending.answered(driver, msg.Action, msg.ID)
 	m.post("VMM", msg.Action, func(tx *state.Tx) error {
 		return lifecycle.VMMAnswer(tx, lifecycle.Answer{
-			Action: msg.Action, VM: msg.ID, Success: msg.Success(), Info: msg.Text, Line: received(msg),
+			Action: msg.Action, VM: msg.ID, Success: msg.Success(), Info: msg.Text, Line: received(msg), Late: late,
 		})
 	})
 }
@@ -223,10 +227,10 @@ func (m *Manager) transferAnswer(msg mad.Message) {
 	if !msg.HasID {
 		return
 	}
-	m.pending.answered("transfer_exe", vmKey(msg.Action, msg.ID))
+	late := m.pending.answered(transferDriver, msg.Action, msg.ID)
 	m.post("TM", msg.Action, func(tx *state.Tx) error {
 		return lifecycle.TransferAnswer(tx, lifecycle.Answer{
-			Action: msg.Action, VM: msg.ID, Success: msg.Success(), Info: msg.Text, Line: received(msg),
+			Action: msg.Action, VM: msg.ID, Success: msg.Success(), Info: msg.Text, Line: received(msg), Late: late,
 		})
 	})
 }
@@ -248,7 +252,7 @@ func (m *Manager) imageAnswer(msg mad.Message) {
 		}
 		m.post("ImM", msg.Action, func(tx *state.Tx) error { return monitor.DatastoreAnswer(tx, msg.ID, ok, text) })
 	case datastore.Copy, datastore.MakeFS, datastore.Clone, datastore.Remove:
-		m.pending.answered("image_exe", vmKey(msg.Action, msg.ID))
+		m.pending.answered(imageDriver, msg.Action, msg.ID)
 		m.post("ImM", msg.Action, func(tx *state.Tx) error {
 			return lifecycle.ImageAnswer(tx, lifecycle.ImageResult{Action: msg.Action, Image: msg.ID, Success: ok, Info: msg.Text})
 		})
@@ -260,7 +264,7 @@ func (m *Manager) infoAnswer(msg mad.Message) {
 		return
 	}
 	for name := range m.info {
-		m.pending.answered(name, vmKey("MONITOR", msg.ID))
+		m.pending.answered(name, "MONITOR", msg.ID)
 	}
 	text := im.MonitorText(msg.Success(), msg.Text)
 	m.post("InM", msg.Action, func(tx *state.Tx) error { return monitor.HostAnswer(tx, msg.ID, msg.Success(), text) })
