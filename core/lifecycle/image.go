@@ -43,6 +43,9 @@ func ImageAnswer(tx *state.Tx, r ImageResult) error {
 		return nil
 	}
 	if r.Action == "RM" {
+		if img.State != image.Delete {
+			return nil
+		}
 		imageRemoved(tx, img, r)
 	} else {
 		if err := imageMade(tx, tx.Images.Edit(img.ID), r); err != nil {

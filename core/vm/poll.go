@@ -23,6 +23,14 @@ type Poll struct {
 	Custom []template.Pair
 }
 
+// own are the attributes of TEMPLATE that are the daemon's: what quotas, capacity, images and leases are counted by. A driver that
+// reports one of them replaces it in 4.6.
+var own = map[string]bool{
+	"VMID": true, "TEMPLATE_ID": true, "CPU": true, "MEMORY": true, "VCPU": true, "OS": true, "DISK": true, "NIC": true,
+	"CONTEXT": true, "GRAPHICS": true, "INPUT": true, "FEATURES": true, "RAW": true, "SNAPSHOT": true, "CREATED_BY": true,
+	"AUTOMATIC_REQUIREMENTS": true,
+}
+
 // ErrPoll says that a poll text is malformed.
 var ErrPoll = errors.New("malformed monitoring information")
 
@@ -54,7 +62,7 @@ func ParsePoll(text string) (Poll, error) {
 		case "STATE":
 			p.State = value[0]
 		default:
-			if !seen[name] && storable(name, value) {
+			if !seen[name] && !own[strings.ToUpper(name)] && storable(name, value) {
 				p.Custom = append(p.Custom, template.Pair{Key: name, Value: value})
 			}
 			seen[name] = true

@@ -25,6 +25,7 @@ func TestParsePoll(t *testing.T) {
 		})},
 		{"last number counts", "USEDCPU=1 USEDCPU=2", with(func(p *Poll) { p.CPU = 2 })},
 		{"custom that is no XML name", "STATE=a <x>=1 A=]]>", with(func(p *Poll) { p.State = 'a' })},
+		{"custom that is the daemon's", "MEMORY=1 cpu=9 DISK=x NIC=x", with(func(*Poll) {})},
 		{"negative", "USEDMEMORY=-5", with(func(p *Poll) { p.Memory = -5 })},
 		{"empty", "", nil},
 		{"blank", "  \n", nil},
