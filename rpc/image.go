@@ -24,6 +24,15 @@ var images = &family[*image.Image]{
 	body:  func(i *image.Image) **template.Template { return &i.Template },
 	base:  func(i *image.Image) *resource.Base { return &i.Base },
 	parse: template.ParseUnique,
+	updating: func(_ *Call, _ *state.Tx, i *image.Image, t *template.Template, appending bool) error {
+		keep := i.Awaiting()
+		replaceOrAppend(&i.Template, t, appending)
+		for _, a := range keep {
+			i.Template.Erase(a.Name)
+			i.Template.Add(a)
+		}
+		return nil
+	},
 	chowned: func(_ *Call, tx *state.Tx, i *image.Image, from resource.Base) error {
 		return cloud.ChangeOwner(tx, from, i.Base, cloud.ImageUse(i))
 	},

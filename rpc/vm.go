@@ -186,15 +186,23 @@ func newVM(c *Call, tx *state.Tx, t *template.Template, checks []auth.Check, hol
 	if err != nil {
 		return 0, refusal.OfAllocation(resource.VM.Noun(), err.Error())
 	}
-	if made := cloud.VMUse(v); !c.Root() && !reflect.DeepEqual(asked, made) {
-		// What counts is what the VM gives back at its end. A disk can have been something else in the text: TYPE=fs with an image, say.
-		cloud.Discharge(tx, c.UID, c.GID, asked...)
-		if err := cloud.Charge(tx, c.UID, c.GID, made...); err != nil {
+	if !c.Root() {
+		if err := recharge(tx, c.UID, c.GID, asked, cloud.VMUse(v)); err != nil {
 			return 0, err
 		}
 	}
 	hook.VMCreated(tx, v)
 	return v.ID, nil
+}
+
+// recharge counts what was made instead of what was asked for: that is what will be given back. A disk can have been something else
+// in the text, TYPE=fs with an image, say.
+func recharge(tx *state.Tx, uid, gid int, asked, made []quota.Request) error {
+	if reflect.DeepEqual(asked, made) {
+		return nil
+	}
+	cloud.Discharge(tx, uid, gid, asked...)
+	return cloud.Charge(tx, uid, gid, made...)
 }
 
 // usedByVM are the checks for the images and networks that a template names. What cannot be found is left to the allocation to

@@ -7,6 +7,7 @@ import (
 	"goned/core/auth"
 	"goned/core/cloud"
 	"goned/core/lifecycle"
+	"goned/core/quota"
 	"goned/core/refusal"
 	"goned/core/resource"
 	"goned/core/state"
@@ -76,10 +77,12 @@ func vmAttach(c *Call) (any, error) {
 		if err != nil {
 			return err
 		}
+		var asked []quota.Request
 		for _, disk := range t.Vectors("DISK") {
-			if err := cloud.Charge(tx, v.UID, v.GID, cloud.DiskUse(disk)...); err != nil {
-				return err
-			}
+			asked = append(asked, cloud.DiskUse(disk)...)
+		}
+		if err := cloud.Charge(tx, v.UID, v.GID, asked...); err != nil {
+			return err
 		}
 		if !lifecycle.Can(v, lifecycle.AttachDisk) {
 			return refusal.OfAction(fmt.Sprintf("Could not attach a new disk to VM %d, wrong state.", id))
@@ -91,6 +94,9 @@ func vmAttach(c *Call) (any, error) {
 		v = tx.VMs.Edit(id)
 		if err := cloud.AttachDisk(tx, v, disk); err != nil {
 			return asAction(err)
+		}
+		if err := recharge(tx, v.UID, v.GID, asked, cloud.DiskUse(disk)); err != nil {
+			return err
 		}
 		v.Template.AddVector("DISK", disk)
 		return lifecycle.Fire(tx, id, lifecycle.AttachDisk, lifecycle.Args{})

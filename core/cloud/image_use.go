@@ -34,13 +34,22 @@ func ReleaseClone(tx *state.Tx, id, cloneID int) {
 	}
 }
 
-// ReleaseDisk gives back what a disk that was taken off a VM holds: its image and the quota. As in 4.6 the image counts as free even
-// if another disk of the VM is of it.
+// ReleaseDisk gives back what a disk that was taken off a VM holds: its image, unless another disk of the VM is of it, too, and the
+// quota.
 func ReleaseDisk(tx *state.Tx, v *vm.VM, disk *template.Vector, failed bool) {
-	if id, err := strconv.Atoi(disk.Get("IMAGE_ID")); err == nil {
+	if id, err := strconv.Atoi(disk.Get("IMAGE_ID")); err == nil && !usesImage(v, id) {
 		ReleaseImage(tx, v.ID, id, failed)
 	}
 	Discharge(tx, v.UID, v.GID, DiskUse(disk)...)
+}
+
+func usesImage(v *vm.VM, id int) bool {
+	for _, disk := range v.Template.Vectors("DISK") {
+		if other, err := strconv.Atoi(disk.Get("IMAGE_ID")); err == nil && other == id {
+			return true
+		}
+	}
+	return false
 }
 
 // ReleaseNIC gives back what a NIC of a VM holds: its lease and the quota.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"goned/core/resource"
+	"goned/core/template"
 )
 
 // ErrWrongState says that a release met an image in a state in which nobody can have it.
@@ -66,6 +67,19 @@ func (i *Image) Release(vid int, failed bool) error {
 func (i *Image) IsSaving() bool {
 	saving, _ := i.Template.Bool("SAVE_AS")
 	return saving
+}
+
+// Awaiting are the attributes by which an image that waits for the content of a disk is found when it comes. A user who takes them
+// away in 4.6 leaves image and VM waiting for ever.
+func (i *Image) Awaiting() []template.Attr {
+	if i.State != Locked || !i.IsSaving() {
+		return nil
+	}
+	var attrs []template.Attr
+	for _, name := range []string{"SAVED_IMAGE_ID", "SAVED_DISK_ID", "SAVED_VM_ID", "SAVE_AS", "SAVE_AS_HOT"} {
+		attrs = append(attrs, i.Template.All(name)...)
+	}
+	return slices.Clone(attrs)
 }
 
 // AcquireClone takes the image as the source of another image that is being made.

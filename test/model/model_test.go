@@ -1,0 +1,126 @@
+package model
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+var (
+	flagSteps = flag.Int("model.steps", 120_000, "how many steps to take in all")
+	flagSeed  = flag.Uint64("model.seed", 0, "seed of the only sequence to run; 0: the usual ones")
+)
+
+// sequenceLength is the number of steps from one new cloud.
+const sequenceLength = 400
+
+func secondsOf(n int) time.Duration { return time.Duration(n) * time.Second }
+
+func testOrigin(t testing.TB) *origin {
+	t.Helper()
+	dir := t.TempDir()
+	authFile := filepath.Join(dir, "one_auth")
+	if err := os.WriteFile(authFile, []byte("oneadmin:pw\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o, err := newOrigin(dir, authFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+func sequence(seed uint64) []step {
+	r := rand.New(rand.NewPCG(seed, 1))
+	steps := make([]step, sequenceLength)
+	for i := range steps {
+		steps[i] = randomStep(r)
+	}
+	return steps
+}
+
+// run takes the steps from a new cloud on, then ends all that lives. It gives the number of steps that it took and what was wrong
+// after the last.
+func run(o *origin, steps []step, trace func(string, ...any)) (taken int, problems []string) {
+	w := newWorld(o, trace)
+	defer func() {
+		if p := recover(); p != nil {
+			problems = []string{fmt.Sprintf("panic: %v\n%s", p, debug.Stack())}
+		}
+		if err := w.close(); err != nil {
+			problems = append(problems, err.Error())
+		}
+	}()
+	for i, s := range steps {
+		trace("-- %d: %s", i, kinds[s.kind].name)
+		if problems := w.step(s); len(problems) > 0 {
+			return i + 1, problems
+		}
+	}
+	trace("-- the end")
+	return len(steps), w.end()
+}
+
+// shrink leaves out steps as long as the same kind of thing stays wrong.
+func shrink(o *origin, steps []step, deadline time.Time) []step {
+	silent := func(string, ...any) {}
+	for size := len(steps) / 2; size > 0; size /= 2 {
+		for at := 0; at+size <= len(steps); {
+			if time.Now().After(deadline) {
+				return steps
+			}
+			shorter := append(append([]step{}, steps[:at]...), steps[at+size:]...)
+			if taken, problems := run(o, shorter, silent); len(problems) > 0 {
+				steps = shorter[:taken]
+			} else {
+				at += size
+			}
+		}
+	}
+	return steps
+}
+
+// TestModel takes random steps. `go test ./test/model -model.steps=5000000` takes more, -model.seed=N -v shows one sequence.
+func TestModel(t *testing.T) {
+	o := testOrigin(t)
+	if *flagSeed != 0 {
+		if _, problems := run(o, sequence(*flagSeed), t.Logf); len(problems) > 0 {
+			t.Error(strings.Join(problems, "\n"))
+		}
+		return
+	}
+	var next, taken atomic.Uint64
+	var failed atomic.Bool
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for !failed.Load() && taken.Load() < uint64(*flagSteps) {
+				seed := next.Add(1)
+				n, problems := run(o, sequence(seed), func(string, ...any) {})
+				taken.Add(uint64(n))
+				if len(problems) > 0 && failed.CompareAndSwap(false, true) {
+					report(t, o, seed, n)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	t.Logf("%d steps, seeds 1 to %d", taken.Load(), next.Load())
+}
+
+// report shows the shortest sequence that still goes wrong.
+func report(t *testing.T, o *origin, seed uint64, length int) {
+	steps := shrink(o, sequence(seed)[:length], time.Now().Add(20*time.Second))
+	var log strings.Builder
+	_, problems := run(o, steps, func(format string, args ...any) { fmt.Fprintf(&log, format+"\n", args...) })
+	t.Errorf("seed %d goes wrong after %d steps, cut down to %d:\n%s\n%s", seed, length, len(steps), log.String(), strings.Join(problems, "\n"))
+}
