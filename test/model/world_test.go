@@ -67,7 +67,7 @@ type world struct {
 	asked     []request
 	answered  []request // the last few, to be answered once more
 	cut       map[int]place
-	lostImage map[int]bool // images whose request was lost by a restart or a full disk
+	lostImage map[int]bool // images whose request may have been lost by a full disk
 	names     int
 	trace     func(format string, args ...any)
 }
@@ -342,8 +342,10 @@ func (w *world) restart() []string {
 	}
 	problems := differences(before, after)
 	w.asked, w.answered = nil, nil
+	w.db.refuse = false
 	w.open(after)
 	w.cutOff()
+	clear(w.lostImage) // what was done with images is done again
 	w.update(lifecycle.Resumed)
 	return problems
 }
