@@ -82,6 +82,13 @@ conformance: build
 conformance-api conformance-sched conformance-db: conformance-%: build
 	@sh test/conformance/run.sh "$(SHARED)" $*
 
+#$ driver-check                run drivers of 4.6's kind through the protocol: DIR="path/to/vmm/mine …", ours without DIR
+DIR ?= $(foreach kind,vmm tm datastore vnm auth,$(patsubst %/,%,$(wildcard drivers/$(kind)/*/))) $(wildcard drivers/im/*-probes.d)
+.PHONY: driver-check
+driver-check:
+	$(GO) build -o bin/ ./cmd/onemad
+	@bin/onemad check $(filter-out drivers/vmm/deploy drivers/tm/common,$(DIR))
+
 #$ e2e-console                 consoles in a headless browser; needs qemu, novnc, chromium
 .PHONY: e2e-console
 e2e-console:

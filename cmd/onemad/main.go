@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,10 +17,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
 	"goned/drivers/agent"
+	"goned/drivers/agent/check"
 	"goned/drivers/agent/run"
 )
 
@@ -91,6 +94,11 @@ func start(name string, args []string) error {
 	if err := redirectDebugLog(layout, p, lastWord(args)); err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 	}
+	if path := os.Getenv(check.TraceVariable); path != "" {
+		if err := traceTo(path); err != nil {
+			return err
+		}
+	}
 	if err := setPriority(); err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 	}
@@ -154,6 +162,24 @@ func redirectDebugLog(l agent.Layout, p program, hypervisor string) error {
 	}
 	defer f.Close()
 	return syscall.Dup3(int(f.Fd()), int(os.Stderr.Fd()), 0)
+}
+
+// traceTo records every command in a file, as a line of JSON each.
+func traceTo(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	records := json.NewEncoder(f)
+	var mu sync.Mutex // guards records
+	run.Trace = func(r run.Record) {
+		mu.Lock()
+		defer mu.Unlock()
+		if err := records.Encode(r); err != nil {
+			fmt.Fprintf(os.Stderr, "trace: %v\n", err)
+		}
+	}
+	return nil
 }
 
 // serve runs a driver's request loop.

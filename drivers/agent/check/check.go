@@ -1,10 +1,11 @@
 // Package check runs a driver directory through the real driver process and
 // the real protocol and judges whether it keeps its contract: every script is
-// there, every request is answered in time and in form, a failure says why,
-// and no value of a request is ever executed.
+// there, every request is answered in time and in form, a failure of a tool
+// becomes one of the request and says why, and no value of a request is ever
+// executed or split into words.
 //
 // No tool of a hypervisor or storage system is touched: the scripts find
-// stand-ins for them, once ones that fail and once ones that succeed.
+// stand-ins for them, which behave in a different way in each round.
 package check
 
 import (
@@ -13,7 +14,9 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -35,8 +38,28 @@ type Options struct {
 	Env     []string
 	// Timeout bounds one request.
 	Timeout time.Duration
-	Out     io.Writer
+	// Quick tries one hostile value that is a bit of everything instead of
+	// one of each sort.
+	Quick bool
+	// Only are the scripts to run; all if empty. Static checks are of all.
+	Only []string
+	Out  io.Writer
 }
+
+// wanted reports whether a script is to be run; actions are named like their
+// script, apart from underscores.
+func (c *checker) wanted(name string) bool {
+	if len(c.Only) == 0 {
+		return true
+	}
+	return slices.ContainsFunc(c.Only, func(only string) bool {
+		return strings.ReplaceAll(only, "_", "") == strings.ToLower(name)
+	})
+}
+
+// TraceVariable names the environment variable that makes a driver process
+// record its commands, as run.Record in JSON, in the file it says.
+const TraceVariable = "ONE_MAD_TRACE"
 
 // kinds are the checks by the name of the directory above.
 var kinds = map[string]struct {
@@ -59,11 +82,29 @@ type checker struct {
 	// root is a self-contained installation made for the check, tools the
 	// directory of stand-ins, canary the file that the canary tool makes.
 	root, tools, canary string
-	failing             bool // the stand-ins fail
+	// split is the file made when a value arrives somewhere in pieces, calls
+	// where the stand-ins record that they failed, trace what scripts did.
+	split, calls, trace string
+	round               round
+	noted               map[string]bool // scripts that a note was written about
 
 	failures int
 	passed   int
 }
+
+// round is how the stand-ins behave.
+type round int
+
+const (
+	// failing: every tool fails and says why.
+	failing round = iota
+	// succeeding: every tool succeeds and prints nothing.
+	succeeding
+	// dying: every tool writes a megabyte of bytes to stderr and is killed.
+	dying
+	// unreachable: no host can be reached. For scripts that do so themselves.
+	unreachable
+)
 
 // Run checks a directory and writes what it finds to Out. The error says that
 // the check could not be done, or how many points failed.
@@ -95,7 +136,11 @@ func Run(ctx context.Context, o Options) error {
 		return fmt.Errorf("prepare check: %w", err)
 	}
 	c.static(kind.scripts)
-	for _, c.failing = range []bool{true, false} {
+	rounds := []round{failing, succeeding, dying}
+	if c.kind == "tm" || c.kind == "datastore" {
+		rounds = append(rounds, unreachable)
+	}
+	for _, c.round = range rounds {
 		if err := c.makeTools(); err != nil {
 			return fmt.Errorf("prepare check: %w", err)
 		}
@@ -106,6 +151,8 @@ func Run(ctx context.Context, o Options) error {
 	}
 	_, err = os.Stat(c.canary)
 	c.verdict("values are never executed", err != nil, "a value of a request was executed as shell text")
+	pieces, err := os.ReadFile(c.split)
+	c.verdict("values are never split", err != nil, "a value with blanks reached %s in pieces", names(pieces))
 	fmt.Fprintf(c.Out, "%s/%s: %d points kept, %d broken\n", c.kind, c.name, c.passed, c.failures)
 	if c.failures > 0 {
 		return fmt.Errorf("%d points of the contract are broken", c.failures)
@@ -126,6 +173,9 @@ func (c *checker) verdict(point string, ok bool, problem string, args ...any) {
 // leaves no trace in the original.
 func (c *checker) install() error {
 	c.canary = filepath.Join(c.root, "executed")
+	c.split = filepath.Join(c.root, "split")
+	c.calls = filepath.Join(c.root, "failed-calls")
+	c.trace = filepath.Join(c.root, "trace")
 	c.tools = filepath.Join(c.root, "tools")
 	remotes := filepath.Join(c.root, "var/remotes")
 	if err := copyTree(c.Remotes, remotes, 0); err != nil {
@@ -134,8 +184,13 @@ func (c *checker) install() error {
 	if err := copyTree(c.Dir, filepath.Join(remotes, c.kind, c.name), 0); err != nil {
 		return err
 	}
-	for _, dir := range []string{"etc", "var/vms", "var/datastores/0/7", "var/datastores/1", "lib/sh", "tools"} {
+	for _, dir := range []string{"etc", "var/vms", "var/datastores/0/7", "var/datastores/1", "lib/sh", "lib/mads", "tools"} {
 		if err := os.MkdirAll(filepath.Join(c.root, dir), 0o755); err != nil {
+			return err
+		}
+	}
+	if program, err := filepath.Abs(c.Program); err == nil {
+		if err := os.Symlink(program, filepath.Join(c.root, "lib/mads/onemad")); err != nil {
 			return err
 		}
 	}
@@ -222,6 +277,10 @@ func (c *checker) static(scripts []string) {
 		}
 		_, err = os.Stat(interpreter)
 		c.verdict(name, err == nil, "interpreter %s is not on this machine", interpreter)
+		if base := filepath.Base(interpreter); err == nil && (base == "sh" || base == "bash" || base == "dash") {
+			out, err := exec.Command(interpreter, "-n", path).CombinedOutput()
+			c.verdict(name, err == nil, "%s", strings.TrimSpace(string(out)))
+		}
 	}
 }
 
@@ -242,23 +301,37 @@ const canaryTool = "one-check-canary"
 // makeTools writes the stand-ins. ssh runs the command here, as another host
 // would; scp copies here.
 func (c *checker) makeTools() error {
-	status := "exit 0\n"
-	if c.failing {
-		status = "echo \"error: ${0##*/} is a stand-in that fails\" >&2\nexit 1\n"
+	failed := "printf '%s\\n' \"${0##*/}\" >>'" + c.calls + "'\n"
+	end := "exit 0\n"
+	switch c.round {
+	case failing:
+		end = failed + "echo \"error: ${0##*/} is a stand-in that fails\" >&2\nexit 1\n"
+	case dying:
+		end = failed + "head -c 1000000 /dev/urandom >&2\nkill -9 $$\n"
 	}
+	whole := "for word; do [ \"$word\" != " + splitWord + " ] || printf '%s ' \"${0##*/}\" >>'" + c.split + "'; done\n"
 	for _, name := range standIns {
-		if err := c.tool(name, status); err != nil {
+		if err := c.tool(name, whole+end); err != nil {
 			return err
 		}
 	}
 	if err := c.tool(canaryTool, "touch '"+c.canary+"'\n"); err != nil {
 		return err
 	}
-	if err := c.tool("ssh", sshStandIn); err != nil {
+	ssh, scp := sshStandIn, scpStandIn
+	if c.round == unreachable {
+		ssh = failed + "echo 'ssh: connect to host host1 port 22: No route to host' >&2\nexit 255\n"
+		scp = ssh
+	}
+	if err := c.tool("ssh", ssh); err != nil {
 		return err
 	}
-	return c.tool("scp", scpStandIn)
+	return c.tool("scp", scp)
 }
+
+// splitWord is a word between blanks in a value: it must never be an argument
+// of its own.
+const splitWord = "one-check-split"
 
 func (c *checker) tool(name, body string) error {
 	return os.WriteFile(filepath.Join(c.tools, name), []byte("#!/bin/sh\n"+body), 0o755)
@@ -301,7 +374,7 @@ func (c *checker) start(command string) *driver {
 	d := &driver{c: c, arrived: make(chan struct{}, 1)}
 	env := append([]string{
 		"ONE_LOCATION=" + c.root, "PATH=" + c.tools + ":" + os.Getenv("PATH"), "ONE_SSH_SHARE=no", "TMPDIR=" + c.root,
-		"HOME=" + c.root,
+		"HOME=" + c.root, TraceVariable + "=" + c.trace,
 	}, c.Env...)
 	d.Driver = mad.New(mad.Config{
 		Name: command, Executable: c.Program, Args: []string{command}, Env: env, WorkDir: filepath.Join(c.root, "var"),
@@ -332,8 +405,19 @@ func (d *driver) stop() {
 	d.c.verdict("driver process", !d.died, "it died while it worked")
 }
 
-// ask sends a request and waits for its answer; ok is false without one.
+// ask sends a request and waits for its answer, and judges what scripts did
+// for it; ok is false without an answer.
 func (d *driver) ask(point, line string) (answer mad.Message, ok bool) {
+	_ = os.Remove(d.c.calls)
+	_ = os.Truncate(d.c.trace, 0) // the driver appends to it
+	if answer, ok = d.exchange(point, line); ok {
+		d.c.judgeScripts(point)
+		d.c.reason(point, answer)
+	}
+	return answer, ok
+}
+
+func (d *driver) exchange(point, line string) (answer mad.Message, ok bool) {
 	words := strings.Fields(line)
 	if err := d.Send(line); err != nil {
 		d.c.verdict(point, false, "request cannot be sent: %v", err)
@@ -366,4 +450,36 @@ func (c *checker) reason(point string, m mad.Message) {
 	if !m.Success() {
 		c.verdict(point, m.Info() != "", "fails without a reason")
 	}
+}
+
+// mustFail checks that a request did not succeed if a tool failed for it, in
+// rounds where every tool fails.
+func (c *checker) mustFail(point string, m mad.Message) {
+	if tools := c.failedTools(); tools != "" {
+		c.verdict(point, !m.Success(), "succeeds although %s failed", tools)
+	}
+}
+
+// mayPass is for requests that may take a tool's failure for an answer, such
+// as that of a domain which is not there.
+func (c *checker) mayPass(script string, m mad.Message) {
+	if tools := c.failedTools(); tools != "" && m.Success() {
+		c.note(script, "succeeds although "+tools+" failed")
+	}
+}
+
+// failedTools are the stand-ins that failed for the request.
+func (c *checker) failedTools() string {
+	failed, err := os.ReadFile(c.calls)
+	if c.round == succeeding || err != nil {
+		return ""
+	}
+	return names(failed)
+}
+
+// names lists the words of a record of the stand-ins, each once.
+func names(record []byte) string {
+	words := strings.Fields(string(record))
+	slices.Sort(words)
+	return strings.Join(slices.Compact(words), ", ")
 }

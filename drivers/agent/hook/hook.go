@@ -4,11 +4,14 @@ package hook
 
 import (
 	"context"
+	"encoding/base64"
+	"regexp"
 	"strings"
 	"time"
 
 	"goned/drivers/agent"
 	"goned/drivers/agent/run"
+	"goned/drivers/hooks"
 )
 
 // Driver runs hooks. Their commands come from oned.conf and may use what a
@@ -28,13 +31,14 @@ func (d *Driver) Actions() map[string]agent.Action {
 
 // execute handles `name host command arguments…`.
 func (d *Driver) execute(ctx context.Context, r agent.Request) {
-	name, host, command := r.Args[0], r.Args[1], strings.Join(r.Args[2:], " ")
+	name, host := r.Args[0], r.Args[1]
+	command, stdin := commandLine(r.Args[2:])
 	var res run.Result
-	if strings.EqualFold(host, "LOCAL") {
-		res = run.Local(ctx, run.Command{Label: command, Argv: []string{"/bin/sh", "-c", command}, Timeout: d.Timeout})
+	if strings.EqualFold(host, hooks.Local) {
+		res = run.Local(ctx, run.Command{Label: command, Argv: []string{"/bin/sh", "-c", command}, Stdin: stdin, Timeout: d.Timeout})
 	} else {
 		stream := d.SSH.Open(host)
-		res = stream.Run(ctx, run.Step{Label: "'" + command + "'", Argv: []string{"sh", "-c", command}, Timeout: d.Timeout})
+		res = stream.Run(ctx, run.Step{Label: "'" + command + "'", Argv: []string{"sh", "-c", command}, Stdin: stdin, Timeout: d.Timeout})
 		stream.Close()
 	}
 	if !res.OK() && ctx.Err() == nil {
@@ -45,6 +49,45 @@ func (d *Driver) execute(ctx context.Context, r agent.Request) {
 		result, text = agent.Failure, res.ErrorMessage()
 	}
 	d.Out.Reply(ctx, r, result, name+": "+text)
+}
+
+// argumentLimit is the longest argument that Linux gives to a program
+// (MAX_ARG_STRLEN, with the byte that ends it); the shell gets the command
+// line as one.
+const argumentLimit = 128<<10 - 1
+
+var encoded = regexp.MustCompile(`[A-Za-z0-9+/]{16,}={0,2}`)
+
+// commandLine is the shell text of a hook and what the hook reads. An object's
+// template among the arguments is also there to be read, and where it would be
+// too long for a command line only there: the argument is `-` then.
+func commandLine(words []string) (command string, stdin []byte) {
+	words, given, explicit := hooks.TakeStdin(words)
+	command = strings.Join(words, " ")
+	template, document := findTemplate(words)
+	switch {
+	case explicit:
+		stdin = []byte(given)
+	case document != nil:
+		stdin = document
+	}
+	if template != "" && len(command) > argumentLimit {
+		command = strings.ReplaceAll(command, template, "-")
+	}
+	return command, stdin
+}
+
+// findTemplate is the first base64 of an XML document among the words.
+func findTemplate(words []string) (text string, document []byte) {
+	for _, w := range words {
+		for _, text := range encoded.FindAllString(w, -1) {
+			decoded, err := base64.StdEncoding.DecodeString(text)
+			if err == nil && len(decoded) > 1 && decoded[0] == '<' && decoded[len(decoded)-1] == '>' {
+				return text, decoded
+			}
+		}
+	}
+	return "", nil
 }
 
 func firstLine(s string) string {

@@ -46,8 +46,9 @@ func Local(ctx context.Context, c Command) Result {
 		res, err = start(ctx, c, append([]string{"/bin/sh"}, c.Argv...))
 	}
 	if err != nil {
-		return notStarted(c, err)
+		res = notStarted(c, err)
 	}
+	traced("", c.Argv, res)
 	return res
 }
 

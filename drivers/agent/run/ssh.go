@@ -142,7 +142,9 @@ func (s *Stream) Run(ctx context.Context, step Step) Result {
 	for i, w := range step.Argv {
 		words[i] = Quote(w)
 	}
-	return s.script(ctx, step.Label, strings.Join(words, " "), step.Stdin, step.Timeout)
+	res := s.script(ctx, step.Label, strings.Join(words, " "), step.Stdin, step.Timeout)
+	traced(s.host, step.Argv, res)
+	return res
 }
 
 // Executable checks that a script is there and may be executed: code 0 or
