@@ -2,9 +2,8 @@ package audit
 
 import (
 	"fmt"
-	"maps"
 	"math"
-	"slices"
+	"strconv"
 	"strings"
 
 	"goned/core/image"
@@ -14,11 +13,18 @@ import (
 	"goned/core/vm"
 )
 
-// usage is what somebody uses, in hundredths, by kind, id and metric: "NETWORK 3 LEASES".
-type usage map[string]int64
+// counter is something that is counted: the LEASES of NETWORK 3, say.
+type counter struct {
+	kind   string
+	id     int64
+	metric string
+}
+
+// usage is what somebody uses, in hundredths.
+type usage map[counter]int64
 
 func (u usage) add(kind string, id int64, metric string, amount float64) {
-	u[fmt.Sprintf("%s %d %s", kind, id, metric)] += int64(math.Round(amount * 100))
+	u[counter{kind, id, metric}] += int64(math.Round(amount * 100))
 }
 
 func (u usage) vm(v *vm.VM) {
@@ -48,6 +54,10 @@ func (u usage) image(img *image.Image) {
 	u.add("DATASTORE", int64(img.DatastoreID), "SIZE", float64(img.SizeMB))
 }
 
+var metrics = map[string][]string{
+	"DATASTORE": {"IMAGES", "SIZE"}, "NETWORK": {"LEASES"}, "VM": {"VMS", "CPU", "MEMORY", "VOLATILE_SIZE"}, "IMAGE": {"RVMS"},
+}
+
 // recorded reads an account's document.
 func recorded(account *quota.Account) (usage, error) {
 	doc, err := xmldoc.Parse(string(account.PoolXML()))
@@ -55,14 +65,12 @@ func recorded(account *quota.Account) (usage, error) {
 		return nil, err
 	}
 	u := usage{}
-	for kind, metrics := range map[string][]string{
-		"DATASTORE": {"IMAGES", "SIZE"}, "NETWORK": {"LEASES"}, "VM": {"VMS", "CPU", "MEMORY", "VOLATILE_SIZE"}, "IMAGE": {"RVMS"},
-	} {
+	for kind, metrics := range metrics {
 		for _, e := range doc.Child(kind + "_QUOTA").All(kind) {
 			id, _ := e.Int("ID")
 			for _, m := range metrics {
-				var used float64
-				if _, err := fmt.Sscan(e.ChildText(m+"_USED"), &used); err != nil {
+				used, err := strconv.ParseFloat(e.ChildText(m+"_USED"), 64)
+				if err != nil {
 					return nil, fmt.Errorf("%s %d %s_USED: %w", kind, id, m, err)
 				}
 				u.add(kind, id, m, used)
@@ -129,11 +137,14 @@ func (a *audit) accounts(kind string, accounts []*quota.Account, want map[int]us
 }
 
 func (a *audit) compareUsage(who string, got, want usage) {
-	keys := maps.Clone(got)
-	maps.Copy(keys, want)
-	for _, key := range slices.Sorted(maps.Keys(keys)) {
-		if got[key] != want[key] {
-			a.fail("%s is counted %.2f of %s, but has %.2f", who, float64(got[key])/100, key, float64(want[key])/100)
+	for c, n := range want {
+		if got[c] != n {
+			a.fail("%s is counted %.2f of %v, but has %.2f", who, float64(got[c])/100, c, float64(n)/100)
+		}
+	}
+	for c, n := range got {
+		if _, has := want[c]; !has && n != 0 {
+			a.fail("%s is counted %.2f of %v, but has none", who, float64(n)/100, c)
 		}
 	}
 }

@@ -81,7 +81,9 @@ func pools[T state.Object[T]](before, after *state.Pool[T], info func(T) []byte)
 }
 
 // withoutEmpty takes the one empty value out that a document can hold. compat: 4.6 forgets empty values when it reads a VM back.
-func withoutEmpty(document []byte) []byte { return bytes.ReplaceAll(document, []byte("<HYPERVISOR_ID/>"), nil) }
+func withoutEmpty(document []byte) []byte {
+	return bytes.ReplaceAll(document, []byte("<HYPERVISOR_ID/>"), nil)
+}
 
 // change shows where two texts differ.
 func change(a, b []byte) string {

@@ -69,6 +69,7 @@ type world struct {
 	cut       map[int]place
 	lostImage map[int]bool // images whose request may have been lost by a full disk
 	names     int
+	audited   *state.Snapshot // the last that was checked
 	trace     func(format string, args ...any)
 }
 
@@ -362,7 +363,11 @@ func (w *world) cutOff() {
 
 // check looks for what is wrong after a step.
 func (w *world) check() []string {
-	problems := audit.Of(w.store.Snapshot()).Check()
+	var problems []string
+	if s := w.store.Snapshot(); s != w.audited {
+		problems = audit.Of(s).Check()
+		w.audited = s
+	}
 	return append(problems, w.stuck()...)
 }
 
