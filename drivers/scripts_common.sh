@@ -88,7 +88,7 @@ error_cause() {
         { gsub(/[[:cntrl:]]/, " "); sub(/^ +/, ""); sub(/ +$/, "") }
         $0 == "" || seen[$0]++ || /^Parsing config/ { next }
         { last = $0 }
-        kept < 3 && tolower($0) ~ /error|fail|cannot|could not|unable|denied|no such|not found|invalid|refused|no space|exist|is a directory|not match/ {
+        kept < 3 && tolower($0) ~ /error|fail|cannot|could not|unable|denied|no such|not found|invalid|refused|no space|exist|is a directory|not match|unexpected|closed|timed out|corrupt|must be|too small/ {
             cause = cause (kept++ ? "; " : "") $0
         }
         END { if (cause == "") cause = last; print substr(cause, 1, 500) }'
