@@ -17,6 +17,7 @@ import (
 	"goned/core/bootstrap"
 	"goned/core/config"
 	"goned/core/db"
+	"goned/core/hook"
 	"goned/core/lifecycle"
 	"goned/core/message"
 	"goned/core/monitor"
@@ -137,6 +138,9 @@ func (d *daemon) run(ctx context.Context) error {
 		return err
 	}
 	defer listener.Close()
+	for _, p := range hook.Problems(d.conf) {
+		d.log.Logger(p.Module).Warn(p.Text)
+	}
 	if err := d.store.Update(lifecycle.Resumed); err != nil {
 		return err
 	}

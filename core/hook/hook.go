@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"goned/core/config"
 	"goned/core/host"
 	"goned/core/message"
 	"goned/core/state"
@@ -16,7 +17,7 @@ import (
 // hook is a registered hook.
 type hook struct {
 	name, command, arguments string
-	remote                   bool
+	remote, stdin            bool
 }
 
 // register reads a hook's definition; ok is false for one that 4.6 does not register.
@@ -29,6 +30,7 @@ func register(tx *state.Tx, v *template.Vector, remotePossible bool) (h hook, on
 	if h.name == "" {
 		h.name = h.command
 	}
+	h.stdin = strings.EqualFold(v.Get("TEMPLATE_ON_STDIN"), "YES")
 	h.remote = remotePossible && strings.EqualFold(v.Get("REMOTE"), "YES")
 	if !strings.HasPrefix(h.command, "/") {
 		if h.remote {
@@ -40,6 +42,50 @@ func register(tx *state.Tx, v *template.Vector, remotePossible bool) (h hook, on
 	return h, on, true
 }
 
+// Problem is a hook definition that is not registered, and the module whose log line says so.
+type Problem struct{ Module, Text string }
+
+// Problems are the definitions of a configuration that 4.6 complains about.
+func Problems(c *config.Config) []Problem {
+	var all []Problem
+	for _, def := range c.VMHooks {
+		on := strings.ToUpper(def.Get("ON"))
+		_, known := places[on]
+		switch {
+		case incomplete(def):
+			all = append(all, Problem{"VM", "Empty ON or COMMAND attribute in VM_HOOK. Hook not registered!"})
+		case on == "CUSTOM":
+			if name := def.Get("LCM_STATE"); !isLCMState(name) {
+				all = append(all, Problem{"VM", "Wrong LCM_STATE: " + name + ". Hook not registered!"})
+			} else if _, ok := vm.ParseState(def.Get("STATE")); !ok {
+				all = append(all, Problem{"VM", "Wrong STATE: " + def.Get("STATE") + ". Hook not registered!"})
+			}
+		case !known && on != "CREATE":
+			all = append(all, Problem{"VM", "Unknown VM_HOOK " + on + ". Hook not registered!"})
+		}
+	}
+	for _, def := range c.HostHooks {
+		if incomplete(def) {
+			all = append(all, Problem{"ONE", "Empty ON or COMMAND attribute in HOST_HOOK. Hook not registered!"})
+		}
+	}
+	for _, defs := range [][]*template.Vector{c.NetHooks, c.UserHooks, c.GroupHooks, c.ImageHooks} {
+		for _, def := range defs {
+			if incomplete(def) {
+				all = append(all, Problem{"VM", "Empty ON or COMMAND attribute in Hook, not registered!"})
+			}
+		}
+	}
+	return all
+}
+
+func incomplete(def *template.Vector) bool { return def.Get("ON") == "" || def.Get("COMMAND") == "" }
+
+func isLCMState(name string) bool {
+	_, ok := vm.ParseLCMState(name)
+	return ok
+}
+
 // run sends a hook of an object. host is where a remote hook runs; document is the object's XML.
 func (h hook) run(tx *state.Tx, object, logTo int, hostname string, document []byte, more ...string) {
 	args := h.arguments
@@ -49,9 +95,11 @@ func (h hook) run(tx *state.Tx, object, logTo int, hostname string, document []b
 		// 4.6 replaces the first occurrence only.
 		args = strings.Replace(args, vars[i], vars[i+1], 1)
 	}
-	tx.Send(message.Hook{
-		Object: object, Name: h.name, Host: hostname, Command: h.command, Arguments: args, Template: string(document), VM: logTo,
-	})
+	x := message.Hook{Object: object, Name: h.name, Host: hostname, Command: h.command, Arguments: args, VM: logTo}
+	if h.stdin {
+		x.Stdin = string(document)
+	}
+	tx.Send(x)
 }
 
 // place is a state of a VM and, while it is active, of its life-cycle.

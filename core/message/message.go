@@ -111,7 +111,7 @@ type Hook struct {
 	Host      string // "" for the front-end
 	Command   string
 	Arguments string
-	Template  string // the object's XML, also given to the hook on stdin
+	Stdin     string // what the hook reads; empty unless its definition asks for it
 	// VM is the VM whose log gets the result, OnedLog for hooks of other objects.
 	VM int
 }

@@ -2,6 +2,7 @@
 package hooks
 
 import (
+	"encoding/base64"
 	"path"
 	"strconv"
 	"strings"
@@ -21,6 +22,25 @@ type Execution struct {
 	Host string
 	// Command is the program, Arguments what follows it; `-` stands for none.
 	Command, Arguments string
+	// Stdin is what the hook is to read, if not empty. It goes as a last word, which 4.6's one_hm would take for an argument.
+	Stdin string
+}
+
+// stdinMark begins the word that carries Stdin.
+const stdinMark = "STDIN:"
+
+// TakeStdin takes the word that carries Stdin off the arguments of a request.
+func TakeStdin(words []string) (rest []string, stdin string, ok bool) {
+	if len(words) == 0 {
+		return words, "", false
+	}
+	last := len(words) - 1
+	encoded, marked := strings.CutPrefix(words[last], stdinMark)
+	if !marked {
+		return words, "", false
+	}
+	decoded, err := base64.StdEncoding.DecodeString(encoded)
+	return words[:last], string(decoded), err == nil
 }
 
 // Line is the request.
@@ -34,6 +54,9 @@ func (e Execution) Line() string {
 		name = "-"
 	}
 	line := "EXECUTE " + strconv.Itoa(e.ObjectID) + " " + name + " " + e.Host + " " + e.Command + " " + args
+	if e.Stdin != "" {
+		line += " " + stdinMark + base64.StdEncoding.EncodeToString([]byte(e.Stdin))
+	}
 	return strings.NewReplacer("\n", " ", "\r", " ", "\x00", "").Replace(line)
 }
 

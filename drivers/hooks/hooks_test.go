@@ -1,6 +1,9 @@
 package hooks
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestExecutionLine(t *testing.T) {
 	tests := []struct {
@@ -8,10 +11,11 @@ func TestExecutionLine(t *testing.T) {
 		e    Execution
 		want string
 	}{
-		{"local", Execution{3, "mail", Local, "/v/remotes//hooks/mail.sh", "3 abc"}, "EXECUTE 3 mail LOCAL /v/remotes//hooks/mail.sh 3 abc"},
-		{"no arguments", Execution{0, "x", "h1", "/x.sh", ""}, "EXECUTE 0 x h1 /x.sh -"},
-		{"name of several words", Execution{0, "my hook", Local, "/x.sh", "1"}, "EXECUTE 0 my_hook LOCAL /x.sh 1"},
-		{"line feed", Execution{0, "x", Local, "/x.sh", "a\nEXECUTE 1"}, "EXECUTE 0 x LOCAL /x.sh a EXECUTE 1"},
+		{"local", Execution{3, "mail", Local, "/v/remotes//hooks/mail.sh", "3 abc", ""}, "EXECUTE 3 mail LOCAL /v/remotes//hooks/mail.sh 3 abc"},
+		{"no arguments", Execution{0, "x", "h1", "/x.sh", "", ""}, "EXECUTE 0 x h1 /x.sh -"},
+		{"name of several words", Execution{0, "my hook", Local, "/x.sh", "1", ""}, "EXECUTE 0 my_hook LOCAL /x.sh 1"},
+		{"to be read", Execution{0, "x", Local, "/x.sh", "1", "<VM>\n</VM>"}, "EXECUTE 0 x LOCAL /x.sh 1 STDIN:PFZNPgo8L1ZNPg=="},
+		{"line feed", Execution{0, "x", Local, "/x.sh", "a\nEXECUTE 1", ""}, "EXECUTE 0 x LOCAL /x.sh a EXECUTE 1"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -56,5 +60,23 @@ func TestResultText(t *testing.T) {
 	}
 	if got := ResultText(false, "mail: -"); got != "Error executing Hook: mail: -. " {
 		t.Errorf("%q", got)
+	}
+}
+
+func TestTakeStdin(t *testing.T) {
+	for _, tt := range []struct {
+		words, rest, stdin string
+		ok                 bool
+	}{
+		{"/x.sh 1", "/x.sh 1", "", false},
+		{"/x.sh 1 STDIN:PFZNPgo8L1ZNPg==", "/x.sh 1", "<VM>\n</VM>", true},
+		{"/x.sh STDIN:PFZNPgo8L1ZNPg== 1", "/x.sh STDIN:PFZNPgo8L1ZNPg== 1", "", false},
+		{"/x.sh 1 STDIN:?", "/x.sh 1", "", false},
+		{"", "", "", false},
+	} {
+		rest, stdin, ok := TakeStdin(strings.Fields(tt.words))
+		if got := strings.Join(rest, " "); got != tt.rest || stdin != tt.stdin || ok != tt.ok {
+			t.Errorf("%q: %q, %q, %v", tt.words, got, stdin, ok)
+		}
 	}
 }

@@ -202,7 +202,7 @@ func (m *Manager) sendHook(x message.Hook) {
 	}
 	m.runs.add(x)
 	m.note("HKM", m.hooks.Send(hooks.Execution{
-		ObjectID: x.Object, Name: x.Name, Host: host, Command: x.Command, Arguments: x.Arguments,
+		ObjectID: x.Object, Name: x.Name, Host: host, Command: x.Command, Arguments: x.Arguments, Stdin: x.Stdin,
 	}.Line()))
 }
 
