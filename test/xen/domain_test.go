@@ -19,14 +19,10 @@ import (
 func ssh(host, command string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
-	// A session over a connection that is there already is much cheaper.
-	cmd := exec.CommandContext(ctx, "ssh", "-F", filepath.Join(labDir, "ssh_config"), "-o", "ControlMaster=auto",
-		"-o", "ControlPath="+filepath.Join(labDir, "%n.control"), "-o", "ControlPersist=120", host, command)
+	cmd := exec.CommandContext(ctx, "ssh", "-F", filepath.Join(labDir, "ssh_config"), host, command)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	// The process that keeps the connection holds stderr open.
-	cmd.WaitDelay = time.Second
-	if err := cmd.Run(); err != nil && cmd.ProcessState.ExitCode() != 0 {
+	if err := cmd.Run(); err != nil {
 		return stdout.String(), fmt.Errorf("%s: %s: %w: %s", host, command, err, stderr.String())
 	}
 	return stdout.String(), nil

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 )
@@ -22,6 +23,8 @@ var (
 func TestMain(m *testing.M) { os.Exit(runTests(m)) }
 
 func runTests(m *testing.M) int {
+	// oned is told when the thread that has started it ends.
+	runtime.LockOSThread()
 	if os.Geteuid() != 0 {
 		fmt.Println("skipped: building the disks of the hosts needs root")
 		return 0

@@ -74,7 +74,7 @@ func linux(t *testing.T, name string, disk int) string {
 	f := prepare(t)
 	return fmt.Sprintf(`NAME=%q
 CPU=0.5
-MEMORY=160
+MEMORY=96
 OS=[KERNEL_DS="$FILE[IMAGE_ID=%d]", INITRD_DS="$FILE[IMAGE_ID=%d]", KERNEL_CMD="console=hvc0 mitigations=off quiet"]
 DISK=[IMAGE_ID=%d]
 NIC=[NETWORK_ID=%d]
@@ -94,7 +94,7 @@ func TestHost(t *testing.T) {
 		total := dom0Number(t, "xen01", "sudo xl info total_memory") * 1024
 		for path, want := range map[string]string{
 			"TEMPLATE/HYPERVISOR": "xen", "TEMPLATE/XEN_TOOLSTACK": "xl", "TEMPLATE/HOSTNAME": "xen01", "TEMPLATE/ARCH": "x86_64",
-			"HOST_SHARE/MAX_CPU": "100", "HOST_SHARE/MAX_MEM": fmt.Sprint(total), "TEMPLATE/TOTAL_WILDS": "",
+			"HOST_SHARE/MAX_CPU": "100", "HOST_SHARE/MAX_MEM": fmt.Sprint(total), "TEMPLATE/WILDS": "Domain-0",
 		} {
 			if got := d.text(path); got != want {
 				t.Errorf("%s is %q, not %q", path, got, want)

@@ -49,7 +49,7 @@ func TestRefused(t *testing.T) {
 		})
 	})
 	check(t, "more memory than the host has", func(t *testing.T) {
-		id, message := failing(t, strings.Replace(linux(t, "huge", disk), "MEMORY=160", "MEMORY=50000", 1))
+		id, message := failing(t, strings.Replace(linux(t, "huge", disk), "MEMORY=96", "MEMORY=50000", 1))
 		t.Log(message)
 		if !strings.Contains(message, "Unable to create domain: ") || !strings.Contains(strings.ToLower(message), "memory") {
 			t.Errorf("ERROR is %s", message)
