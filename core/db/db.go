@@ -234,9 +234,17 @@ func (d *DB) Save(ctx context.Context, rows []Row) error {
 	for i := range rows {
 		r := &rows[i]
 		query := r.statement()
-		if s := d.stmts[query]; s != nil {
+		switch s := d.stmts[query]; {
+		case s != nil:
 			_, err = tx.StmtContext(ctx, s).ExecContext(ctx, r.Values...)
-		} else {
+		case d.cfg.MySQL && r.Op == Put && r.Table.unique:
+			// REPLACE would remove another object whose name MySQL takes for the same: "ABC" is "abc" there.
+			query = r.Table.sql[Delete]
+			if _, err = tx.ExecContext(ctx, query, r.Values[:r.Table.Keys]...); err == nil {
+				query = r.Table.insert
+				_, err = tx.ExecContext(ctx, query, r.Values...)
+			}
+		default:
 			_, err = tx.ExecContext(ctx, query, r.Values...)
 		}
 		if err != nil {

@@ -185,6 +185,29 @@ func TestBatchIsWholeOrNothing(t *testing.T) {
 	})
 }
 
+// TestNamesThatMySQLTakesForEqual must not remove an object when another gets such a name.
+func TestNamesThatMySQLTakesForEqual(t *testing.T) {
+	onEach(t, func(t *testing.T, cfg db.Config) {
+		d, _ := open(t, cfg)
+		user := func(id int, name, body string) db.Row {
+			return db.Row{Table: db.UserPool, Values: []any{id, name, body, id, 1, 1, 0, 0}}
+		}
+		save(t, d, user(2, "abc", "1"))
+		save(t, d, user(2, "abc", "2"))
+		want := [][]string{{"2", "abc", "2", "2", "1", "1", "0", "0"}}
+		err := d.Save(t.Context(), []db.Row{user(3, "ABC", "3")})
+		switch {
+		case err == nil:
+			want = append(want, []string{"3", "ABC", "3", "3", "1", "1", "0", "0"})
+		case !cfg.MySQL || !db.Refused(err):
+			t.Errorf("error %v", err)
+		}
+		if got := rows(t, d, db.UserPool); !reflect.DeepEqual(got, want) {
+			t.Errorf("%q, want %q", got, want)
+		}
+	})
+}
+
 func TestOtherVersionsAreLeftAlone(t *testing.T) {
 	onEach(t, func(t *testing.T, cfg db.Config) {
 		for i, table := range []*db.Table{db.LocalVersions, db.SharedVersions} {

@@ -8,22 +8,29 @@ type Table struct {
 	Keys    int
 	Columns []string
 
-	ddl string
-	sql [4]string // by Op
+	ddl    string
+	sql    [4]string // by Op
+	insert string
+	unique bool // there is a UNIQUE constraint beside the key
 }
 
 func table(name string, keys int, columns string) *Table {
 	t := &Table{Name: name, Keys: keys, ddl: "CREATE TABLE IF NOT EXISTS " + name + " (" + columns + ")"}
 	for _, c := range strings.Split(columns, ", ") {
-		if strings.HasPrefix(c, "PRIMARY KEY(") || strings.HasPrefix(c, "UNIQUE(") {
+		if strings.HasPrefix(c, "UNIQUE(") {
+			t.unique = true
+			continue
+		}
+		if strings.HasPrefix(c, "PRIMARY KEY(") {
 			continue
 		}
 		name, _, _ := strings.Cut(c, " ")
 		t.Columns = append(t.Columns, name)
 	}
+	row := " INTO " + name + " (" + strings.Join(t.Columns, ",") + ") VALUES (?" + strings.Repeat(",?", len(t.Columns)-1) + ")"
+	t.insert = "INSERT" + row
 	t.sql = [...]string{
-		Put: "REPLACE INTO " + name + " (" + strings.Join(t.Columns, ",") + ") VALUES (?" +
-			strings.Repeat(",?", len(t.Columns)-1) + ")",
+		Put:       "REPLACE" + row,
 		Delete:    "DELETE FROM " + name + " WHERE " + strings.Join(t.Columns[:keys], "=? AND ") + "=?",
 		DeleteAll: "DELETE FROM " + name + " WHERE " + t.Columns[0] + "=?",
 		Expire:    "DELETE FROM " + name + " WHERE " + t.Columns[1] + "<?",
