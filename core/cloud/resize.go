@@ -28,8 +28,12 @@ type Size struct {
 func ParseSize(t *template.Template) (Size, error) {
 	var s Size
 	s.CPU, _ = t.Float("CPU")
-	s.Memory, _ = t.Int("MEMORY")
-	s.VCPU, _ = t.Int("VCPU")
+	if memory, ok := t.Int32("MEMORY"); ok {
+		s.Memory = int64(memory)
+	}
+	if vcpu, ok := t.Int32("VCPU"); ok {
+		s.VCPU = int64(vcpu)
+	}
 	switch {
 	case s.CPU < 0:
 		return s, errors.New("CPU must be a positive float or integer value.")

@@ -86,22 +86,22 @@ func (b *builder) name() error {
 // capacity moves MEMORY, CPU and VCPU, as normalised numbers.
 func (b *builder) capacity() error {
 	t := b.vm.UserTemplate
-	memory, ok := t.Int("MEMORY")
-	if !ok || memory <= 0 || memory > 1<<31-1 {
+	memory, ok := t.Int32("MEMORY")
+	if !ok || memory <= 0 {
 		return fmt.Errorf("MEMORY attribute must be a positive integer value.")
 	}
 	cpu, ok := t.Float("CPU")
 	if !ok || cpu <= 0 {
 		return fmt.Errorf("CPU attribute must be a positive float or integer value.")
 	}
-	b.vm.Template.AddSimple("MEMORY", strconv.FormatInt(memory, 10))
+	b.vm.Template.AddSimple("MEMORY", strconv.Itoa(int(memory)))
 	b.vm.Template.AddSimple("CPU", formatFloat(cpu))
 	if t.Get("VCPU") != "" {
-		vcpu, ok := t.Int("VCPU")
+		vcpu, ok := t.Int32("VCPU")
 		if !ok || vcpu <= 0 {
 			return fmt.Errorf("VCPU attribute must be a positive integer value.")
 		}
-		b.vm.Template.AddSimple("VCPU", strconv.FormatInt(vcpu, 10))
+		b.vm.Template.AddSimple("VCPU", strconv.Itoa(int(vcpu)))
 	}
 	for _, name := range []string{"MEMORY", "CPU", "VCPU"} {
 		t.Erase(name)
@@ -131,7 +131,7 @@ func (b *builder) graphics() error {
 	}
 	v := all[0].Vec
 	if text := v.Get("PORT"); text != "" {
-		if n, ok := v.Int("PORT"); !ok || n < 0 {
+		if n, ok := v.Int32("PORT"); !ok || n < 0 {
 			return fmt.Errorf("Wrong PORT number in GRAPHICS attribute")
 		}
 		return nil

@@ -72,7 +72,7 @@ func OfNewVM(t *template.Template) []Request {
 	for _, nic := range t.Vectors("NIC") {
 		requests = appendUse(requests, nic.Get("NETWORK_ID"), ForLease)
 	}
-	memory, okMemory := int32Of(t, "MEMORY")
+	memory, okMemory := t.Int32("MEMORY")
 	cpu, okCPU := t.Float("CPU")
 	vm := ForVM(cpu, int64(memory), VolatileMB(t))
 	switch {
@@ -86,11 +86,6 @@ func OfNewVM(t *template.Template) []Request {
 		requests = appendUse(requests, disk.Get("IMAGE_ID"), ForUse)
 	}
 	return requests
-}
-
-func int32Of(t *template.Template, name string) (int32, bool) {
-	n, ok := t.Int(name)
-	return int32(n), ok && n == int64(int32(n))
 }
 
 func appendUse(requests []Request, id string, request func(int) Request) []Request {

@@ -113,6 +113,9 @@ func (t *Template) Lookup(name string) (string, bool) {
 // for one. See Vector.Int.
 func (t *Template) Int(name string) (int64, bool) { return parseInt(t.Get(name)) }
 
+// Int32 returns the value of Get as a number, see Vector.Int32.
+func (t *Template) Int32(name string) (int32, bool) { return parseInt32(t.Get(name)) }
+
 // Float returns the value of Get as a number, see Vector.Float.
 func (t *Template) Float(name string) (float64, bool) { return parseFloat(t.Get(name)) }
 

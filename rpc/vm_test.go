@@ -1,0 +1,90 @@
+package rpc
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"goned/core/quota"
+)
+
+// TestNumbersOfVM: numbers are read as 4.6 reads them; what 32 bits cannot hold is none.
+func TestNumbersOfVM(t *testing.T) {
+	c := newCloud(t, "")
+	const refused = "8192 [VirtualMachineAllocate] Error allocating a new virtual machine. "
+	for text, want := range map[string]string{
+		"CPU=1 MEMORY=3000000000":                                refused + "MEMORY attribute must be a positive integer value.",
+		"CPU=1 MEMORY=1.5":                                       refused + "MEMORY attribute must be a positive integer value.",
+		"CPU=1 MEMORY=0":                                         refused + "MEMORY attribute must be a positive integer value.",
+		"CPU=1 MEMORY=\"1 \"":                                    refused + "MEMORY attribute must be a positive integer value.",
+		"CPU=x MEMORY=1":                                         refused + "CPU attribute must be a positive float or integer value.",
+		"CPU=0x1 MEMORY=1":                                       refused + "CPU attribute must be a positive float or integer value.",
+		"CPU=nan MEMORY=1":                                       refused + "CPU attribute must be a positive float or integer value.",
+		"CPU=1 MEMORY=1 VCPU=0":                                  refused + "VCPU attribute must be a positive integer value.",
+		"CPU=1 MEMORY=1 VCPU=4294967297":                         refused + "VCPU attribute must be a positive integer value.",
+		"CPU=1 MEMORY=1 GRAPHICS=[PORT=-1]":                      refused + "Wrong PORT number in GRAPHICS attribute",
+		"CPU=1 MEMORY=1 GRAPHICS=[PORT=4294967297]":              refused + "Wrong PORT number in GRAPHICS attribute",
+		"CPU=1e-1 MEMORY=\" 7\" VCPU=\"\" GRAPHICS=[PORT=99999]": "ok 0",
+	} {
+		c.want(want, root, "one.vm.allocate", text)
+	}
+	if got := c.get(root, "one.vm.info", 0); !strings.Contains(got, "<CPU><![CDATA[0.1]]></CPU>") || !strings.Contains(got, "<MEMORY><![CDATA[7]]></MEMORY>") {
+		t.Errorf("%s", got)
+	}
+}
+
+func TestResize(t *testing.T) {
+	c := newCloud(t, "")
+	c.must(root, "one.host.allocate", "h", "i", "v", "n", -1)
+	c.must(alice, "one.vm.allocate", "CPU=1 MEMORY=100")
+	size := func() string {
+		doc := c.get(root, "one.vm.info", 0)
+		doc = between(doc, "<TEMPLATE>", "</TEMPLATE>")
+		return strings.TrimSpace(between(doc, "<CPU><![CDATA[", "]") + " " + between(doc, "<MEMORY><![CDATA[", "]") + " " + between(doc, "<VCPU><![CDATA[", "]"))
+	}
+	step := func(answer, text, want string) {
+		t.Helper()
+		c.want(answer, alice, "one.vm.resize", 0, text, false)
+		if got := size(); got != want {
+			t.Errorf("%s: %s, want %s", text, got, want)
+		}
+		used := c.usage(alice, quota.CPU, 0) + " " + c.usage(alice, quota.Memory, 0)
+		if !strings.HasPrefix(want, used) {
+			t.Errorf("%s: used %s", text, used)
+		}
+	}
+	step("ok 0", "", "1 100")
+	step("ok 0", "CPU=0 MEMORY=0 VCPU=0", "1 100")
+	step("ok 0", "CPU=abc MEMORY=3000000000 VCPU=4294967297", "1 100")
+	step("ok 0", "CPU=1.5 VCPU=2", "1.5 100 2")
+	step("ok 0", "<T><MEMORY>50</MEMORY></T>", "1.5 50 2")
+	const negative = "8192 [VirtualMachineResize] Could resize the VM. "
+	step(negative+"CPU must be a positive float or integer value.", "CPU=-1 MEMORY=-1", "1.5 50 2")
+	step(negative+"MEMORY must be a positive integer value.", "MEMORY=-1 VCPU=-1", "1.5 50 2")
+	step(negative+"VCPU must be a positive integer value.", "VCPU=-1", "1.5 50 2")
+	step("8192 Parse error: syntax error, unexpected $end, expecting OBRACKET or STRING at line 1, columns 4:5", "CPU=", "1.5 50 2")
+	c.must(root, "one.user.quota", 2, "VM=[VMS=-1,CPU=-1,MEMORY=60,VOLATILE_SIZE=-1]")
+	step("512 [VirtualMachineResize] user [2] limit of 60 reached for MEMORY quota in VM", "MEMORY=61 CPU=9", "1.5 50 2")
+	step("ok 0", "MEMORY=60", "1.5 60 2")
+
+	c.must(root, "one.vm.deploy", 0, 0)
+	c.drive()
+	step("2048 [VirtualMachineResize] Wrong state to perform action", "CPU=1", "1.5 60 2")
+	c.must(alice, "one.vm.action", "poweroff", 0)
+	c.drive()
+	// The host was never measured: it has room for nothing. Only oneadmin may exceed that.
+	step("2048 [VirtualMachineResize] host 0 does not have enough capacity.", "CPU=2", "1.5 60 2")
+	c.want("2048 [VirtualMachineResize] host 0 does not have enough capacity.", root, "one.vm.resize", 0, "CPU=2", true)
+	c.want("ok 0", root, "one.vm.resize", 0, "CPU=2", false)
+	if got := c.get(root, "one.host.info", 0); !strings.Contains(got, "<MEM_USAGE>61440</MEM_USAGE><CPU_USAGE>200</CPU_USAGE>") {
+		t.Errorf("%s", got)
+	}
+	c.must(alice, "one.vm.action", "delete", 0)
+	c.drive()
+	if got := c.get(root, "one.host.info", 0); !strings.Contains(got, "<MEM_USAGE>0</MEM_USAGE><CPU_USAGE>0</CPU_USAGE>") {
+		t.Errorf("left on the host: %s", got)
+	}
+	if used := fmt.Sprint(c.usage(alice, quota.CPU, 0), c.usage(alice, quota.Memory, 0), c.usage(alice, quota.VMs, 0)); used != "000" {
+		t.Errorf("left in the account: %s", used)
+	}
+}
