@@ -11,12 +11,11 @@ import (
 
 var documents = &family[*document.Document]{
 	kind: resource.Document, root: "DOCUMENT_POOL",
-	pool:     func(s *state.Snapshot) *state.Pool[*document.Document] { return &s.Documents },
-	edit:     func(tx *state.Tx) *state.Editor[*document.Document] { return tx.Documents },
-	document: func(_ *state.Snapshot, d *document.Document) string { return string(d.InfoXML()) },
-	name:     func(d *document.Document) *string { return &d.Name },
-	body:     func(d *document.Document) **template.Template { return &d.Template },
-	base:     func(d *document.Document) *resource.Base { return &d.Base },
+	pool: func(s *state.Snapshot) *state.Pool[*document.Document] { return &s.Documents },
+	edit: func(tx *state.Tx) *state.Editor[*document.Document] { return tx.Documents },
+	name: func(d *document.Document) *string { return &d.Name },
+	body: func(d *document.Document) **template.Template { return &d.Template },
+	base: func(d *document.Document) *resource.Base { return &d.Base },
 	deleting: func(_ *Call, tx *state.Tx, d *document.Document) error {
 		tx.Documents.Delete(d.ID)
 		return nil
@@ -103,7 +102,5 @@ func documentClone(c *Call) (any, error) {
 
 func documentPool(c *Call) (any, error) {
 	kind := c.Int(4)
-	return documents.listing(c, c.Int(1), c.Int(2), c.Int(3), func(s *state.Snapshot, id int) bool {
-		return s.Documents.Get(id).Type == kind
-	})
+	return documents.listing(c, c.Int(1), c.Int(2), c.Int(3), func(t int32) bool { return int(t) == kind })
 }

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"fmt"
+	"slices"
 
 	"goned/core/auth"
 	"goned/core/refusal"
@@ -21,8 +22,8 @@ type family[T state.Object[T]] struct {
 	// also follows each document of a listing, last is its end; both escaped.
 	also func(s *state.Snapshot, id int) []byte
 	last func(s *state.Snapshot) []byte
-	// document is what info returns; nil: the same as in listings.
-	document func(s *state.Snapshot, obj T) string
+	// document is what info returns; nil: the same as in listings, as reading it back gives it.
+	document func(s *state.Snapshot, obj T) Document
 	// self is the id that -1 stands for in info.
 	self func(c *Call) int
 	// manage is the operation that update and rename need; 0: MANAGE.
@@ -82,7 +83,7 @@ func (f *family[T]) info(c *Call) (any, error) {
 		if f.document != nil {
 			return f.document(s, obj), nil
 		}
-		return Document{f.pool(s).Listing(id)}, nil
+		return Document{f.pool(s).Reloaded(id)}, nil
 	})
 }
 
@@ -349,8 +350,37 @@ func newBits(c *Call, old resource.Permissions) (perms resource.Permissions, adm
 	return perms, admin, other, valid
 }
 
-// listing answers a pool call: the documents of the objects that the filter flag, the range and keep (which may be nil) let pass.
-func (f *family[T]) listing(c *Call, flag, start, end int, keep func(*state.Snapshot, int) bool) (any, error) {
+// escaped is a document in one piece.
+func escaped(doc []byte) Document { return Document{resource.AppendEscaped(nil, doc)} }
+
+// selection is what a listing shows: what the caller sees, and of that some classes of objects only.
+type selection struct {
+	*auth.Visible
+	class func(int32) bool // nil: all
+}
+
+func (f *selection) Pass(id int, a *resource.Access) bool {
+	return (f.class == nil || f.class(a.Class)) && f.Visible.Pass(id, a)
+}
+
+func (f *selection) Passing(run *resource.Summary) int {
+	n := 0
+	for _, c := range run.Classes {
+		if f.class == nil || f.class(c.Class) {
+			n += c.Count
+		}
+	}
+	switch {
+	case n == 0 || f.Nothing(run):
+		return 0
+	case f.Everything():
+		return n
+	}
+	return -1
+}
+
+// listing answers a pool call: the documents of the objects that the filter flag, the range and class (nil: any) let pass.
+func (f *family[T]) listing(c *Call, flag, start, end int, class func(int32) bool) (any, error) {
 	if err := auth.CheckFilter(flag); err != nil {
 		return nil, err
 	}
@@ -358,24 +388,19 @@ func (f *family[T]) listing(c *Call, flag, start, end int, keep func(*state.Snap
 	pool := f.pool(s)
 	v := auth.NewVisible(s.ACL, c.Conf().Federation.Zone, &c.Caller, f.kind, flag)
 	r := auth.NewRange(start, end)
-	out := make(Document, 0, pool.Len()/4+2)
-	out = append(out, []byte("&lt;"+f.root+"&gt;"))
-	skip, left := r.Skip, r.Count
-	for id := range pool.Select(r.First, v.Pass) {
-		if r.Last != -1 && id > r.Last || left == 0 {
+	var ids []int
+	for id := range pool.Select(r.First, r.Skip, &selection{v, class}) {
+		if r.Last != -1 && id > r.Last || len(ids) == r.Count {
 			break
 		}
-		if keep != nil && !keep(s, id) {
-			continue
-		}
-		if skip > 0 {
-			skip--
-			continue
-		}
-		left--
-		out = append(out, pool.Listing(id))
-		if f.also != nil {
-			out = append(out, f.also(s, id))
+		ids = append(ids, id)
+	}
+	out := Document{[]byte("&lt;" + f.root + "&gt;")}
+	if f.also == nil {
+		out = pool.Listings(slices.Grow(out, len(ids)+1), ids)
+	} else {
+		for _, id := range ids {
+			out = append(out, pool.Listing(id), f.also(s, id))
 		}
 	}
 	if f.last != nil {

@@ -18,7 +18,7 @@ var groups = &family[*group.Group]{
 	edit:     func(tx *state.Tx) *state.Editor[*group.Group] { return tx.Groups },
 	also:     func(s *state.Snapshot, id int) []byte { return quotasOf(&s.GroupQuotas, id) },
 	last:     func(s *state.Snapshot) []byte { return escapedDefaults(s.GroupDefaults, quota.GroupDefaults) },
-	document: func(s *state.Snapshot, g *group.Group) string { return string(cloud.GroupDocument(s, g)) },
+	document: func(s *state.Snapshot, g *group.Group) Document { return escaped(cloud.GroupDocument(s, g)) },
 	self:     func(c *Call) int { return c.GID },
 	body:     func(g *group.Group) **template.Template { return &g.Template },
 	deleter:  auth.Admin,

@@ -129,5 +129,5 @@ func hostMonitoring(c *Call) (any, error) {
 }
 
 func hostPoolMonitoring(c *Call) (any, error) {
-	return hosts.samplesOf(c, auth.All, "SELECT hid, body FROM host_monitoring ORDER BY hid, last_mon_time")
+	return hosts.samplesOf(c, auth.All, hostSamples)
 }

@@ -12,12 +12,11 @@ import (
 
 var templates = &family[*vmtemplate.VMTemplate]{
 	kind: resource.Template, root: "VMTEMPLATE_POOL",
-	pool:     func(s *state.Snapshot) *state.Pool[*vmtemplate.VMTemplate] { return &s.Templates },
-	edit:     func(tx *state.Tx) *state.Editor[*vmtemplate.VMTemplate] { return tx.Templates },
-	document: func(_ *state.Snapshot, t *vmtemplate.VMTemplate) string { return string(t.InfoXML()) },
-	name:     func(t *vmtemplate.VMTemplate) *string { return &t.Name },
-	body:     func(t *vmtemplate.VMTemplate) **template.Template { return &t.Template },
-	base:     func(t *vmtemplate.VMTemplate) *resource.Base { return &t.Base },
+	pool: func(s *state.Snapshot) *state.Pool[*vmtemplate.VMTemplate] { return &s.Templates },
+	edit: func(tx *state.Tx) *state.Editor[*vmtemplate.VMTemplate] { return tx.Templates },
+	name: func(t *vmtemplate.VMTemplate) *string { return &t.Name },
+	body: func(t *vmtemplate.VMTemplate) **template.Template { return &t.Template },
+	base: func(t *vmtemplate.VMTemplate) *resource.Base { return &t.Base },
 	deleting: func(_ *Call, tx *state.Tx, t *vmtemplate.VMTemplate) error {
 		tx.Templates.Delete(t.ID)
 		return nil

@@ -25,7 +25,7 @@ var users = &family[*user.User]{
 	edit:     func(tx *state.Tx) *state.Editor[*user.User] { return tx.Users },
 	also:     func(s *state.Snapshot, id int) []byte { return quotasOf(&s.UserQuotas, id) },
 	last:     func(s *state.Snapshot) []byte { return escapedDefaults(s.UserDefaults, quota.UserDefaults) },
-	document: func(s *state.Snapshot, u *user.User) string { return string(cloud.UserDocument(s, u)) },
+	document: func(s *state.Snapshot, u *user.User) Document { return escaped(cloud.UserDocument(s, u)) },
 	self:     func(c *Call) int { return c.UID },
 	body:     func(u *user.User) **template.Template { return &u.Template },
 	parse:    user.ParseTemplate,

@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"bytes"
 	"reflect"
 	"strconv"
 
@@ -20,7 +21,7 @@ var vms = &family[*vm.VM]{
 	kind: resource.VM, root: "VM_POOL",
 	pool:     func(s *state.Snapshot) *state.Pool[*vm.VM] { return &s.VMs },
 	edit:     func(tx *state.Tx) *state.Editor[*vm.VM] { return tx.VMs },
-	document: func(_ *state.Snapshot, v *vm.VM) string { return string(v.InfoXML()) },
+	document: vmDocument,
 	name:     func(v *vm.VM) *string { return &v.Name },
 	body:     func(v *vm.VM) **template.Template { return &v.UserTemplate },
 	base:     func(v *vm.VM) *resource.Base { return &v.Base },
@@ -38,6 +39,17 @@ var vms = &family[*vm.VM]{
 		}
 		return cloud.ChangeOwner(tx, from, v.Base, cloud.VMUse(v)...)
 	},
+}
+
+// vmDocument is a VM with all its history records, where listings have the last one only.
+func vmDocument(s *state.Snapshot, v *vm.VM) Document {
+	doc := s.VMs.Reloaded(v.ID)
+	if len(v.History) < 2 {
+		return Document{doc}
+	}
+	// The last one is it: a value of a template before it may contain the same.
+	last := bytes.LastIndex(doc, []byte("&lt;HISTORY_RECORDS&gt;"))
+	return Document{doc[:max(last, 0)], resource.AppendEscaped(nil, v.AppendHistory(nil)), []byte("&lt;/VM&gt;")}
 }
 
 func vmMethods() []*Method {
@@ -286,15 +298,14 @@ func vmPool(c *Call) (any, error) {
 	if want < -2 || want > int(vm.Failed) {
 		return nil, refusal.New(refusal.XMLRPCAPI, "Incorrect filter_flag, state", "")
 	}
-	return vms.listing(c, c.Int(1), c.Int(2), c.Int(3), func(s *state.Snapshot, id int) bool {
-		switch got := s.VMs.Get(id).State; want {
+	return vms.listing(c, c.Int(1), c.Int(2), c.Int(3), func(state int32) bool {
+		switch want {
 		case -2:
 			return true
 		case -1:
-			return got != vm.Done
-		default:
-			return int(got) == want
+			return vm.State(state) != vm.Done
 		}
+		return int(state) == want
 	})
 }
 
@@ -307,21 +318,21 @@ func vmMonitoring(c *Call) (any, error) {
 }
 
 func vmPoolMonitoring(c *Call) (any, error) {
-	return vms.samplesOf(c, c.Int(1), "SELECT vmid, body FROM vm_monitoring ORDER BY vmid, last_poll")
+	return vms.samplesOf(c, c.Int(1), vmSamples)
 }
 
 // vmAccounting lists the history records that overlap a time.
 func vmAccounting(c *Call) (any, error) {
-	query, args := "SELECT vid, body FROM history WHERE 1=1", []any{}
+	where, args := "", []any{}
 	if start := c.Int(2); start != -1 {
-		query += " AND (etime > ? OR etime = 0)"
+		where += " AND (etime > ? OR etime = 0)"
 		args = append(args, start)
 	}
 	if end := c.Int(3); end != -1 {
-		query += " AND stime < ?"
+		where += " AND stime < ?"
 		args = append(args, end)
 	}
-	bodies, err := vms.rowsOf(c, c.Int(1), query+" ORDER BY vid, seq", args...)
+	bodies, err := vms.rowsOf(c, c.Int(1), vmHistory, where, args...)
 	if err != nil {
 		return nil, err
 	}

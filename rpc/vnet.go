@@ -14,7 +14,7 @@ var nets = &family[*vnet.VNet]{
 	kind: resource.Net, root: "VNET_POOL",
 	pool:     func(s *state.Snapshot) *state.Pool[*vnet.VNet] { return &s.Nets },
 	edit:     func(tx *state.Tx) *state.Editor[*vnet.VNet] { return tx.Nets },
-	document: func(_ *state.Snapshot, n *vnet.VNet) string { return string(n.InfoXML()) },
+	document: func(_ *state.Snapshot, n *vnet.VNet) Document { return escaped(n.InfoXML()) },
 	name:     func(n *vnet.VNet) *string { return &n.Name },
 	body:     func(n *vnet.VNet) **template.Template { return &n.Template },
 	base:     func(n *vnet.VNet) *resource.Base { return &n.Base },

@@ -1,6 +1,8 @@
 package auth
 
 import (
+	"slices"
+
 	"goned/core/acl"
 	"goned/core/refusal"
 	"goned/core/resource"
@@ -25,8 +27,8 @@ func CheckFilter(flag int) error {
 type Visible struct {
 	caller   *Caller
 	flag     int
-	everyone bool // a USE rule, or group 0, opens all objects
-	ids      map[int]bool
+	everyone bool  // a USE rule, or group 0, opens all objects
+	ids      []int // ascending
 	gids     map[int]bool
 	clusters map[int]bool
 }
@@ -37,7 +39,7 @@ func NewVisible(rules *acl.Rules, zone int, c *Caller, kind resource.Kind, flag 
 	if v.everyone || flag == Mine || flag == MineGroup {
 		return v
 	}
-	v.ids, v.gids, v.clusters = map[int]bool{}, map[int]bool{}, map[int]bool{}
+	v.gids, v.clusters = map[int]bool{}, map[int]bool{}
 	for r := range rules.All() {
 		w := uint64(r.Resource)
 		if uint64(r.Rights)&uint64(Use) == 0 || w&uint64(kind) == 0 || !applies(&r, zone, c) {
@@ -49,11 +51,12 @@ func NewVisible(rules *acl.Rules, zone int, c *Caller, kind resource.Kind, flag 
 		case w&group != 0:
 			v.gids[id] = true
 		case w&individual != 0:
-			v.ids[id] = true
+			v.ids = append(v.ids, id)
 		case w&cluster != 0:
 			v.clusters[id] = true
 		}
 	}
+	slices.Sort(v.ids)
 	return v
 }
 
@@ -78,8 +81,44 @@ func (v *Visible) groupUse(a *resource.Access) bool {
 // usable is what the object's bits and the rules open, leaving aside who owns it.
 func (v *Visible) usable(id int, a *resource.Access) bool {
 	return v.everyone || a.Perms&resource.OtherU != 0 || v.groupUse(a) ||
-		v.ids[id] || v.gids[a.GID] || a.Cluster >= 0 && v.clusters[a.Cluster]
+		has(v.ids, id) || v.gids[a.GID] || a.Cluster >= 0 && v.clusters[a.Cluster]
 }
+
+func has(ids []int, id int) bool {
+	_, ok := slices.BinarySearch(ids, id)
+	return ok
+}
+
+// Nothing reports that of a run of objects none passes.
+func (v *Visible) Nothing(run *resource.Summary) bool {
+	own := has(run.Users, v.caller.UID)
+	switch v.flag {
+	case Mine:
+		return !own
+	case MineGroup:
+		return !own && !anyOf(run.Groups, v.caller.Groups.Has)
+	case All:
+		return !own && !v.someUsable(run)
+	}
+	return !has(run.Users, v.flag) || !own && !v.someUsable(run)
+}
+
+// Everything reports that all objects of any run pass.
+func (v *Visible) Everything() bool { return v.flag == All && v.everyone }
+
+// someUsable is usable for a run: false only if it is so for none of its objects.
+func (v *Visible) someUsable(run *resource.Summary) bool {
+	if v.everyone || run.Public || anyOf(run.Groups, v.caller.Groups.Has) {
+		return true
+	}
+	if i, _ := slices.BinarySearch(v.ids, run.First); i < len(v.ids) && v.ids[i] <= run.Last {
+		return true
+	}
+	return anyOf(run.AllGroups, func(id int) bool { return v.gids[id] }) ||
+		anyOf(run.Clusters, func(id int) bool { return v.clusters[id] })
+}
+
+func anyOf(ids []int, test func(int) bool) bool { return slices.ContainsFunc(ids, test) }
 
 // Range is the part of a listing that a client asked for.
 type Range struct {

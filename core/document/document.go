@@ -22,7 +22,7 @@ type Document struct {
 	Type     int
 	Template *template.Template
 	// Fresh tells that nobody has changed it since it was made. Until then listings and database have empty values of vectors,
-	// which 4.6 loses when it reads the document back: Clone and InfoXML do without them.
+	// which 4.6 loses when it reads the document back: Clone and ReloadedXML do without them.
 	Fresh bool
 }
 
@@ -40,6 +40,13 @@ func NewName(name string, id int) (string, error) {
 // Key is empty: names of documents are not unique.
 func (d *Document) Key() string { return "" }
 
+// Access is what filters look at: the type is among it.
+func (d *Document) Access() resource.Access {
+	a := d.Base.Access()
+	a.Class = int32(d.Type)
+	return a
+}
+
 // Clone is a deep copy.
 func (d *Document) Clone() *Document {
 	c := *d
@@ -51,8 +58,8 @@ func (d *Document) Clone() *Document {
 	return &c
 }
 
-// InfoXML is the document of one.document.info.
-func (d *Document) InfoXML() []byte {
+// ReloadedXML is the document of one.document.info.
+func (d *Document) ReloadedXML() []byte {
 	if d.Fresh {
 		d = d.Clone()
 	}

@@ -2,7 +2,10 @@
 // XML that 4.6 writes for them. It knows nothing of any particular kind.
 package resource
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Kind is a type of object as ACL rules number them. The value is the type bit of a rule's resource word.
 type Kind uint64
@@ -84,4 +87,51 @@ const NoCluster = -1
 type Access struct {
 	UID, GID, Cluster int
 	Perms             Permissions
+	// Class is what pool calls choose by besides: the state of a VM, the type of a document; 0 for other kinds.
+	Class int32
+}
+
+// Summary tells of a run of objects what they have in common for a filter, which need not look at each then. The lists are
+// ascending and without repetition.
+type Summary struct {
+	First, Last int // ids
+	Users       []int
+	// Groups are those whose members may use an object by its permission bits, AllGroups those that own one.
+	Groups, AllGroups []int
+	Clusters          []int
+	// Public tells that somebody else may use an object by its permission bits.
+	Public  bool
+	Classes []ClassCount
+}
+
+// ClassCount is how many objects are of one class.
+type ClassCount struct {
+	Class int32
+	Count int
+}
+
+// Add takes one more object into account.
+func (s *Summary) Add(a *Access) {
+	insert(&s.Users, a.UID)
+	insert(&s.AllGroups, a.GID)
+	if a.Perms&GroupU != 0 {
+		insert(&s.Groups, a.GID)
+	}
+	if a.Cluster >= 0 {
+		insert(&s.Clusters, a.Cluster)
+	}
+	s.Public = s.Public || a.Perms&OtherU != 0
+	for i := range s.Classes {
+		if s.Classes[i].Class == a.Class {
+			s.Classes[i].Count++
+			return
+		}
+	}
+	s.Classes = append(s.Classes, ClassCount{a.Class, 1})
+}
+
+func insert(set *[]int, id int) {
+	if i, ok := slices.BinarySearch(*set, id); !ok {
+		*set = slices.Insert(*set, i, id)
+	}
 }

@@ -48,7 +48,7 @@ func Load(ctx context.Context, src Source, macPrefix uint16) (*Snapshot, error) 
 		func() error { return loadPool(ctx, src, db.NetworkPool, &s.Nets, vnet.Parse) },
 		func() error { return loadPool(ctx, src, db.TemplatePool, &s.Templates, vmtemplate.Parse) },
 		func() error { return loadPool(ctx, src, db.DocumentPool, &s.Documents, document.Parse) },
-		func() error { return loadPool(ctx, src, db.VMPool, &s.VMs, loadVM) },
+		func() error { return s.loadVMs(ctx, src) },
 		func() error { return loadQuotas(ctx, src, db.UserQuotas, false, &s.UserQuotas) },
 		func() error { return loadQuotas(ctx, src, db.GroupQuotas, true, &s.GroupQuotas) },
 		func() error { return s.loadHistory(ctx, src) },
@@ -97,23 +97,28 @@ func loadQuotas(ctx context.Context, src Source, t *db.Table, ofGroup bool, pool
 	return loadPool(ctx, src, t, pool, func(body string) (*quota.Account, error) { return quota.ParseAccount(body, ofGroup) })
 }
 
-// loadHistory gives each VM all its records; the body of a VM holds the last one only.
+// loadHistory gives each living VM all its records; the body of a VM holds the last one only.
 func (s *Snapshot) loadHistory(ctx context.Context, src Source) error {
-	return src.Query(ctx, "SELECT vid, seq, body FROM history ORDER BY vid, seq", nil, func(scan func(...any) error) error {
+	query := "SELECT h.vid, h.seq, h.body FROM vm_pool v JOIN history h ON h.vid = v.oid WHERE v.state <> " +
+		strconv.Itoa(int(vm.Done)) + " ORDER BY h.vid, h.seq"
+	parser := newParser(vm.ParseRecord)
+	err := src.Query(ctx, query, nil, func(scan func(...any) error) error {
 		var vid, seq int
 		var body sql.RawBytes
 		if err := scan(&vid, &seq, &body); err != nil {
 			return err
 		}
-		v := s.VMs.Get(vid)
-		if v == nil {
-			return nil
-		}
-		r, err := vm.ParseRecord(string(body))
+		parser.add(vid, string(body))
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return parser.each(func(vid int, _ string, r *vm.Record, err error) error {
 		if err != nil {
-			return fmt.Errorf("history %d/%d: %w", vid, seq, err)
+			return fmt.Errorf("history of VM %d: %w", vid, err)
 		}
-		return v.LoadRecord(r)
+		return s.VMs.Get(vid).LoadRecord(r)
 	})
 }
 

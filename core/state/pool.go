@@ -1,8 +1,10 @@
 package state
 
 import (
+	"bytes"
 	"iter"
 	"sync"
+	"sync/atomic"
 
 	iradix "github.com/hashicorp/go-immutable-radix"
 
@@ -33,43 +35,105 @@ const (
 // entry is a slot's content: the object and its listing form, made at most once.
 type entry[T Object[T]] struct {
 	obj    T
-	stored string // the body as the database has it, until the listing form is made; nil for objects changed since
+	stored string // the body as the database has it, until the listing form is made; empty for objects changed since
 
-	once    sync.Once
+	listed  sync.Once
 	escaped []byte
+
+	compared sync.Once
+	plain    bool // reading the object back would change nothing in its listing
 }
 
 // listing is the object's document, escaped for an XML-RPC string.
 func (e *entry[T]) listing() []byte {
-	e.once.Do(func() {
+	e.listed.Do(func() {
 		if e.stored != "" {
-			e.escaped = resource.AppendEscaped(make([]byte, 0, len(e.stored)+len(e.stored)/2), e.stored)
+			e.escaped = escape(e.stored)
 			e.stored = ""
 			return
 		}
-		body := e.obj.PoolXML()
-		e.escaped = resource.AppendEscaped(make([]byte, 0, len(body)+len(body)/2), body)
+		e.escaped = escape(e.obj.PoolXML())
 	})
 	return e.escaped
 }
 
+// Reloader is a kind of object that loses something when 4.6 reads it back from its database, once, after it was made.
+type Reloader interface {
+	// ReloadedXML is the document after that.
+	ReloadedXML() []byte
+}
+
+// reloaded is the listing form of the object as reading it back gives it. It is kept only where it is that of listings.
+func (e *entry[T]) reloaded() []byte {
+	r, ok := any(e.obj).(Reloader)
+	if !ok {
+		return e.listing()
+	}
+	var doc []byte
+	e.compared.Do(func() {
+		doc = escape(r.ReloadedXML())
+		e.plain = bytes.Equal(doc, e.listing())
+	})
+	switch {
+	case e.plain:
+		return e.listing()
+	case doc == nil:
+		doc = escape(r.ReloadedXML())
+	}
+	return doc
+}
+
+func escape[B string | []byte](body B) []byte {
+	size := len(body)
+	for i := range len(body) {
+		switch body[i] {
+		case '<', '>':
+			size += len("&lt;") - 1
+		case '&':
+			size += len("&amp;") - 1
+		}
+	}
+	return resource.AppendEscaped(make([]byte, 0, size), body)
+}
+
 // chunk is a run of chunkSize ids. The access data lie side by side, so that filtering a pool reads a few cache lines a chunk.
 type chunk[T Object[T]] struct {
-	writer uint64 // the transaction that may change this chunk in place
-	n      int
-	access [chunkSize]resource.Access
-	slot   [chunkSize]*entry[T]
+	writer  uint64 // the transaction that may change this chunk in place
+	access  [chunkSize]resource.Access
+	slot    [chunkSize]*entry[T]
+	summary atomic.Pointer[resource.Summary] // made when a filter asks, dropped by changes
 }
 
-// Pool is a persistent array of objects by id: a copy is two words, a change copies one chunk. Ids are dense and never used
+// summarize is the chunk's summary; first is the id of its first slot.
+func (c *chunk[T]) summarize(first int) *resource.Summary {
+	if s := c.summary.Load(); s != nil {
+		return s
+	}
+	s := &resource.Summary{First: first, Last: first + chunkSize - 1}
+	for i := range c.slot {
+		if c.slot[i] != nil {
+			s.Add(&c.access[i])
+		}
+	}
+	c.summary.Store(s)
+	return s
+}
+
+// copyFor is a copy that writer may change.
+func (c *chunk[T]) copyFor(writer uint64) *chunk[T] {
+	return &chunk[T]{writer: writer, access: c.access, slot: c.slot}
+}
+
+// Pool is a persistent array of objects by id: a copy is a few words, a change copies one chunk. Ids are dense and never used
 // again in 4.6, so an array beats a tree.
 type Pool[T Object[T]] struct {
-	chunks []*chunk[T]
-	names  *iradix.Tree
-	n      int
+	chunks  []*chunk[T]
+	names   *iradix.Tree
+	n       int
+	archive *archive[T] // nil: all objects are in memory
 }
 
-// Len is the number of objects.
+// Len is the number of objects, archived ones included.
 func (p *Pool[T]) Len() int { return p.n }
 
 func (p *Pool[T]) find(id int) *entry[T] {
@@ -80,13 +144,17 @@ func (p *Pool[T]) find(id int) *entry[T] {
 	return p.chunks[i].slot[id&(chunkSize-1)]
 }
 
-// Get is the object with this id, or the zero value.
+// Get is the object with this id, or the zero value. An archived object is read from the database.
 func (p *Pool[T]) Get(id int) T {
-	if e := p.find(id); e != nil {
-		return e.obj
+	e := p.find(id)
+	if e == nil {
+		var none T
+		return none
 	}
-	var none T
-	return none
+	if p.archive.holds(e) {
+		return p.archive.get(id)
+	}
+	return e.obj
 }
 
 // ByName is the object with this unique key (see Object.Key), or the zero value.
@@ -100,15 +168,59 @@ func (p *Pool[T]) ByName(key string) T {
 	return none
 }
 
-// Listing is the document of the object with this id, escaped for an XML-RPC string; nil when there is none.
-func (p *Pool[T]) Listing(id int) []byte {
-	if e := p.find(id); e != nil {
-		return e.listing()
+// Access is what filters look at; nil when there is no object with this id.
+func (p *Pool[T]) Access(id int) *resource.Access {
+	if p.find(id) == nil {
+		return nil
 	}
-	return nil
+	return &p.chunks[id>>chunkBits].access[id&(chunkSize-1)]
 }
 
-// All walks the objects by ascending id.
+// Listing is the document of the object with this id, escaped for an XML-RPC string; nil when there is none.
+func (p *Pool[T]) Listing(id int) []byte {
+	e := p.find(id)
+	switch {
+	case e == nil:
+		return nil
+	case p.archive.holds(e):
+		return p.archive.listings([]int{id})[id]
+	}
+	return e.listing()
+}
+
+// Listings appends the documents of these ids to dst, each escaped for an XML-RPC string.
+func (p *Pool[T]) Listings(dst [][]byte, ids []int) [][]byte {
+	var archived []int
+	for _, id := range ids {
+		if p.archive.holds(p.find(id)) {
+			archived = append(archived, id)
+		}
+	}
+	read := p.archive.listings(archived)
+	for _, id := range ids {
+		if e := p.find(id); !p.archive.holds(e) {
+			dst = append(dst, e.listing())
+		} else if doc := read[id]; doc != nil {
+			dst = append(dst, doc)
+		}
+	}
+	return dst
+}
+
+// Reloaded is the document of the object with this id as reading it back from the database gives it, escaped for an XML-RPC
+// string: what info methods return (see Reloader).
+func (p *Pool[T]) Reloaded(id int) []byte {
+	e := p.find(id)
+	switch {
+	case e == nil:
+		return nil
+	case p.archive.holds(e):
+		return p.archive.listings([]int{id})[id]
+	}
+	return e.reloaded()
+}
+
+// All walks the objects in memory by ascending id.
 func (p *Pool[T]) All() iter.Seq[T] {
 	return func(yield func(T) bool) {
 		for _, c := range p.chunks {
@@ -116,7 +228,7 @@ func (p *Pool[T]) All() iter.Seq[T] {
 				continue
 			}
 			for _, e := range c.slot {
-				if e != nil && !yield(e.obj) {
+				if e != nil && !p.archive.holds(e) && !yield(e.obj) {
 					return
 				}
 			}
@@ -124,17 +236,38 @@ func (p *Pool[T]) All() iter.Seq[T] {
 	}
 }
 
-// Select walks the ids, from first on, of the objects whose access data pass.
-func (p *Pool[T]) Select(first int, pass func(id int, a *resource.Access) bool) iter.Seq[int] {
+// Filter chooses the objects of a listing.
+type Filter interface {
+	// Pass looks at one object.
+	Pass(id int, a *resource.Access) bool
+	// Passing is how many objects of a run pass, if its summary is enough to tell, otherwise -1.
+	Passing(run *resource.Summary) int
+}
+
+// Select walks the ids, from first on, of the objects that pass a filter, without the skip first ones.
+func (p *Pool[T]) Select(first, skip int, f Filter) iter.Seq[int] {
 	return func(yield func(int) bool) {
 		for ci := max(first, 0) >> chunkBits; ci < len(p.chunks); ci++ {
 			c := p.chunks[ci]
 			if c == nil {
 				continue
 			}
-			for i := range c.slot {
-				id := ci<<chunkBits | i
-				if c.slot[i] != nil && id >= first && pass(id, &c.access[i]) && !yield(id) {
+			start := ci << chunkBits
+			n := f.Passing(c.summarize(start))
+			if n == 0 {
+				continue
+			}
+			if n > 0 && n <= skip && first <= start {
+				skip -= n
+				continue
+			}
+			for i := max(first-start, 0); i < chunkSize; i++ {
+				if c.slot[i] == nil || !f.Pass(start+i, &c.access[i]) {
+					continue
+				}
+				if skip > 0 {
+					skip--
+				} else if !yield(start + i) {
 					return
 				}
 			}
@@ -155,11 +288,10 @@ func (p *Pool[T]) own(id int, writer uint64) *chunk[T] {
 	case c == nil:
 		c = &chunk[T]{writer: writer}
 	case c.writer == writer:
+		c.summary.Store(nil)
 		return c
 	default:
-		dup := *c
-		dup.writer = writer
-		c = &dup
+		c = c.copyFor(writer)
 	}
 	chunks := make([]*chunk[T], len(p.chunks))
 	copy(chunks, p.chunks)
@@ -170,15 +302,17 @@ func (p *Pool[T]) own(id int, writer uint64) *chunk[T] {
 
 // put stores obj under its id on behalf of writer.
 func (p *Pool[T]) put(obj T, stored string, writer uint64) {
-	id := obj.OID()
+	p.set(obj.OID(), &entry[T]{obj: obj, stored: stored}, obj.Access(), writer)
+}
+
+func (p *Pool[T]) set(id int, e *entry[T], a resource.Access, writer uint64) {
 	c := p.own(id, writer)
 	i := id & (chunkSize - 1)
 	if c.slot[i] == nil {
-		c.n++
 		p.n++
 	}
-	c.slot[i] = &entry[T]{obj: obj, stored: stored}
-	c.access[i] = obj.Access()
+	c.slot[i] = e
+	c.access[i] = a
 }
 
 func (p *Pool[T]) remove(id int, writer uint64) {
@@ -189,7 +323,6 @@ func (p *Pool[T]) remove(id int, writer uint64) {
 	i := id & (chunkSize - 1)
 	c.slot[i] = nil
 	c.access[i] = resource.Access{}
-	c.n--
 	p.n--
 }
 

@@ -80,6 +80,7 @@ type commit struct {
 	snap     *Snapshot
 	rows     []pendingRow
 	messages []any
+	ended    []int // VMs that have come to their end
 }
 
 // answer tells the caller of an update how it ended.
@@ -94,6 +95,9 @@ func NewStore(first *Snapshot, conf *config.Config, database Database, sink Sink
 	s := &Store{
 		conf: conf, db: database, log: log, now: now, sink: sink, head: first,
 		wake: make(chan struct{}, 1), closing: make(chan struct{}), done: make(chan struct{}),
+	}
+	if a := first.VMs.archive; a != nil {
+		a.log = log
 	}
 	s.published.Store(first)
 	go s.commitLoop()
@@ -271,6 +275,30 @@ func (s *Store) publish(batch []*commit) {
 		}
 		c.answer(nil)
 	}
+	s.retire(batch)
+}
+
+// retire moves the VMs that have come to their end in a batch to the archive, now that the database has them.
+func (s *Store) retire(batch []*commit) {
+	var ended []int
+	for _, c := range batch {
+		ended = append(ended, c.ended...)
+	}
+	if len(ended) == 0 {
+		return
+	}
+	committed := batch[len(batch)-1].snap
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	next := *s.head
+	s.number++
+	if !next.VMs.retire(ended, &committed.VMs, s.number) {
+		return
+	}
+	if s.head == committed {
+		s.published.Store(&next)
+	}
+	s.head = &next
 }
 
 // suspend answers the updates among what could not be written, and keeps the posts for the next attempt.

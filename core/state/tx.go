@@ -146,5 +146,11 @@ func (tx *Tx) finish(c *commit) bool {
 	}
 	snap := tx.snap
 	c.snap, c.rows, c.messages = &snap, rows, tx.messages
+	c.ended = nil
+	for _, id := range tx.VMs.order {
+		if v := tx.VMs.Get(id); v != nil && snap.VMs.hasEnded(v) {
+			c.ended = append(c.ended, id)
+		}
+	}
 	return true
 }

@@ -33,7 +33,7 @@ type VM struct {
 	Template     *template.Template
 	UserTemplate *template.Template
 	// Fresh tells that nobody has changed the VM since it was made. Until then listings and database have empty values of
-	// vectors, which 4.6 loses when it reads the VM back: Clone and InfoXML do without them.
+	// vectors, which 4.6 loses when it reads the VM back: Clone, ReloadedXML and InfoXML do without them.
 	Fresh bool
 	// Interrupted tells that the end of the last daemon has cut off the driver action that the VM waits for. It lives in memory
 	// only.
@@ -44,6 +44,13 @@ type VM struct {
 
 // Key is empty: VM names need not be unique.
 func (v *VM) Key() string { return "" }
+
+// Access is what filters look at: the state is among it.
+func (v *VM) Access() resource.Access {
+	a := v.Base.Access()
+	a.Class = int32(v.State)
+	return a
+}
 
 // Clone is a deep copy, free to be changed.
 func (v *VM) Clone() *VM {

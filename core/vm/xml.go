@@ -13,6 +13,14 @@ func (v *VM) PoolXML() []byte {
 	return v.appendXML(make([]byte, 0, 4096), v.History[max(len(v.History)-1, 0):])
 }
 
+// ReloadedXML is PoolXML as reading it back from the database gives it.
+func (v *VM) ReloadedXML() []byte {
+	if v.Fresh {
+		v = v.Clone()
+	}
+	return v.PoolXML()
+}
+
 // InfoXML is the document of one.vm.info: with all history records.
 func (v *VM) InfoXML() []byte {
 	if v.Fresh {
@@ -39,14 +47,21 @@ func (v *VM) appendXML(dst []byte, records []Record) []byte {
 	dst = resource.AppendInt(dst, "NET_RX", v.NetRX)
 	dst = v.Template.AppendXML(dst, "TEMPLATE")
 	dst = v.UserTemplate.AppendXML(dst, "USER_TEMPLATE")
+	return append(appendHistory(dst, records), "</VM>"...)
+}
+
+// AppendHistory writes the HISTORY_RECORDS element with all records.
+func (v *VM) AppendHistory(dst []byte) []byte { return appendHistory(dst, v.History) }
+
+func appendHistory(dst []byte, records []Record) []byte {
 	if len(records) == 0 {
-		return append(dst, "<HISTORY_RECORDS/></VM>"...)
+		return append(dst, "<HISTORY_RECORDS/>"...)
 	}
 	dst = append(dst, "<HISTORY_RECORDS>"...)
 	for i := range records {
 		dst = records[i].AppendXML(dst)
 	}
-	return append(dst, "</HISTORY_RECORDS></VM>"...)
+	return append(dst, "</HISTORY_RECORDS>"...)
 }
 
 func number(b bool) int64 {

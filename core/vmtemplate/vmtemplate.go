@@ -18,7 +18,7 @@ type VMTemplate struct {
 	RegTime  int64
 	Template *template.Template
 	// Fresh tells that nobody has changed it since it was made. Until then listings and database have empty values of vectors,
-	// which 4.6 loses when it reads the template back: Clone and InfoXML do without them.
+	// which 4.6 loses when it reads the template back: Clone and ReloadedXML do without them.
 	Fresh bool
 }
 
@@ -39,8 +39,8 @@ func (t *VMTemplate) Clone() *VMTemplate {
 	return &c
 }
 
-// InfoXML is the document of one.template.info.
-func (t *VMTemplate) InfoXML() []byte {
+// ReloadedXML is the document of one.template.info.
+func (t *VMTemplate) ReloadedXML() []byte {
 	if t.Fresh {
 		t = t.Clone()
 	}
