@@ -180,6 +180,9 @@ func (c client) awaitVM(t *testing.T, id int, states ...string) node {
 				return d
 			}
 		}
+		if last == vm.Failed.String() {
+			break
+		}
 	}
 	t.Fatalf("VM %d is %s, not %s", id, last, strings.Join(states, " or "))
 	return node{}

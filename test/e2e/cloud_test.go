@@ -29,8 +29,17 @@ const (
 
 // settings say how a cloud differs from the usual one.
 type settings struct {
-	conf string   // added to oned.conf
-	env  []string // of oned and its drivers
+	conf    string   // added to oned.conf, in place of what it says there about the same
+	env     []string // of oned and its drivers
+	db      string   // attribute DB of oned.conf; empty means SQLite
+	port    int      // 0 means any
+	secrets string   // directory of the server accounts' files that oned would make at its first start
+	// untouched leaves the database as the first start has made it.
+	untouched bool
+	// smallDisk puts var on a file system of 16 MB.
+	smallDisk bool
+	// drivers replaces those entries of oned.conf; empty means the stock ones, with dummy hosts.
+	drivers string
 	// tm and datastore name the drivers of datastores 0 and 1; empty means dummy.
 	tm, datastore string
 }
@@ -47,7 +56,7 @@ type cloud struct {
 
 const usualConf = `
 LOG  = [ SYSTEM = "file", DEBUG_LEVEL = 3 ]
-DB   = [ BACKEND = "sqlite" ]
+DB   = %s
 PORT = %d
 MANAGER_TIMER       = 1
 MONITORING_INTERVAL = 5
@@ -60,11 +69,6 @@ DEFAULT_IMAGE_TYPE          = "OS"
 DEFAULT_DEVICE_PREFIX       = "hd"
 DEFAULT_CDROM_DEVICE_PREFIX = "hd"
 SESSION_EXPIRATION_TIME     = 900
-IM_MAD = [ NAME = "dummy", EXECUTABLE = "one_im_dummy" ]
-VM_MAD = [ NAME = "dummy", EXECUTABLE = "one_vmm_dummy", TYPE = "xml" ]
-TM_MAD        = [ EXECUTABLE = "one_tm", ARGUMENTS = "-t 8 -d dummy,shared,ssh,qcow2" ]
-DATASTORE_MAD = [ EXECUTABLE = "one_datastore", ARGUMENTS = "-t 4 -d dummy,fs" ]
-HM_MAD        = [ EXECUTABLE = "one_hm" ]
 AUTH_MAD      = [ EXECUTABLE = "one_auth_mad", AUTHN = "ssh,x509,ldap,server_cipher,server_x509" ]
 TM_MAD_CONF = [ NAME = "dummy",  LN_TARGET = "NONE", CLONE_TARGET = "SYSTEM", SHARED = "yes" ]
 TM_MAD_CONF = [ NAME = "shared", LN_TARGET = "NONE", CLONE_TARGET = "SYSTEM", SHARED = "yes" ]
@@ -72,31 +76,76 @@ TM_MAD_CONF = [ NAME = "ssh",    LN_TARGET = "SYSTEM", CLONE_TARGET = "SYSTEM", 
 TM_MAD_CONF = [ NAME = "qcow2",  LN_TARGET = "NONE", CLONE_TARGET = "SYSTEM", SHARED = "yes" ]
 `
 
+const usualDrivers = `
+IM_MAD = [ NAME = "dummy", EXECUTABLE = "one_im_dummy" ]
+VM_MAD = [ NAME = "dummy", EXECUTABLE = "one_vmm_dummy", TYPE = "xml" ]
+TM_MAD        = [ EXECUTABLE = "one_tm", ARGUMENTS = "-t 8 -d dummy,shared,ssh,qcow2" ]
+DATASTORE_MAD = [ EXECUTABLE = "one_datastore", ARGUMENTS = "-t 4 -d dummy,fs" ]
+HM_MAD        = [ EXECUTABLE = "one_hm" ]
+`
+
 // newCloud makes a directory for a cloud and starts its oned. When the test
 // fails it shows the end of oned.log; it is stopped when the test is over.
 func newCloud(t *testing.T, s settings) *cloud {
 	t.Helper()
-	c := &cloud{t: t, dir: t.TempDir(), port: freePort(t)}
+	if s.port == 0 {
+		s.port = freePort(t)
+	}
+	c := &cloud{t: t, dir: t.TempDir(), port: s.port}
+	must(t, os.MkdirAll(c.path("var"), 0o750))
+	if s.smallDisk {
+		c.mountSmallDisk()
+	}
 	for _, dir := range []string{"etc", "var/vms", "var/datastores"} {
 		must(t, os.MkdirAll(c.path(dir), 0o750))
 	}
 	must(t, os.Symlink(filepath.Join(installed, "lib"), c.path("lib")))
 	must(t, os.Symlink(filepath.Join(installed, "var", "remotes"), c.path("var", "remotes")))
 	must(t, os.Symlink(filepath.Join(installed, "etc", "vmm_exec"), c.path("etc", "vmm_exec")))
-	c.write("etc/oned.conf", fmt.Sprintf(usualConf, c.port, c.dir)+s.conf)
+	if s.db == "" {
+		s.db = `[ BACKEND = "sqlite" ]`
+	}
+	if s.drivers == "" {
+		s.drivers = usualDrivers
+	}
+	c.write("etc/oned.conf", without(fmt.Sprintf(usualConf, s.db, c.port, c.dir), s.conf)+s.drivers+s.conf)
 	c.write("etc/one_auth", "oneadmin:opennebula\n")
 	c.env = append(os.Environ(), "ONE_LOCATION="+c.dir, "ONE_AUTH="+c.path("etc", "one_auth"))
 	c.env = append(c.env, s.env...)
 	c.client = newClient(t, c.port, "oneadmin:opennebula")
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("end of oned.log:\n%s", lastLines(c.path("var", "oned.log"), 80))
+			t.Logf("end of oned.log:\n%s", lastLines(c.path("var", "oned.log"), 60))
+			logs, _ := filepath.Glob(c.path("var", "vms", "*", "vm.log"))
+			for _, log := range logs[:min(len(logs), 3)] {
+				t.Logf("end of %s:\n%s", log, lastLines(log, 10))
+			}
 		}
 	})
+	if s.secrets != "" {
+		must(t, os.CopyFS(c.path("var", ".one"), os.DirFS(s.secrets)))
+	}
 	c.start()
-	c.useDatastoreDrivers(s)
+	if !s.untouched {
+		c.useDatastoreDrivers(s)
+	}
 	return c
 }
+
+// without is a configuration without the attributes that another one has.
+func without(conf, other string) string {
+	var kept strings.Builder
+	for line := range strings.Lines(conf) {
+		name, _, _ := strings.Cut(line, " ")
+		if name == "\n" || !strings.Contains("\n"+other, "\n"+name+" ") {
+			kept.WriteString(line)
+		}
+	}
+	return kept.String()
+}
+
+// log is oned.log.
+func (c *cloud) log() string { return c.read("var", "oned.log") }
 
 // useDatastoreDrivers sets the drivers of the system datastore and of the one for images.
 func (c *cloud) useDatastoreDrivers(s settings) {
@@ -170,7 +219,9 @@ func (c *cloud) schedule() {
 // kill ends oned as a crash does. Its drivers see the end of their input.
 func (c *cloud) kill() {
 	c.t.Helper()
-	must(c.t, c.oned.cmd.Process.Kill())
+	if err := c.oned.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		c.t.Fatal(err)
+	}
 	<-c.oned.done
 }
 

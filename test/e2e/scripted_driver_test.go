@@ -13,9 +13,10 @@ import (
 // The test binary is a driver too: another implementation of the line protocol
 // than the stock drivers, with which it shares no code. oned.conf starts it with
 //
-//	ARGUMENTS = "scripted-driver KIND [noisy]"
+//	ARGUMENTS = "scripted-driver KIND [noisy] [gate=FILE]"
 //
-// which arrives as one word. A noisy driver says what no driver should say.
+// which arrives as one word. A noisy driver says what no driver should say; one
+// with a gate does not deploy a machine before FILE is there.
 const scriptedDriver = "scripted-driver"
 
 // runScriptedDriver is the driver's life; false when args ask for something else.
@@ -27,7 +28,14 @@ func runScriptedDriver(args []string) bool {
 	if len(words) < 2 || words[0] != scriptedDriver {
 		return false
 	}
-	d := driver{kind: words[1], noisy: len(words) > 2 && words[2] == "noisy"}
+	d := driver{kind: words[1]}
+	for _, option := range words[2:] {
+		if option == "noisy" {
+			d.noisy = true
+		} else {
+			d.gate = strings.TrimPrefix(option, "gate=")
+		}
+	}
 	d.serve()
 	return true
 }
@@ -35,6 +43,7 @@ func runScriptedDriver(args []string) bool {
 type driver struct {
 	kind  string
 	noisy bool
+	gate  string
 }
 
 func (d *driver) serve() {
@@ -66,17 +75,23 @@ func (d *driver) answer(action, id, argument string) {
 	switch d.kind + " " + action {
 	case "vmm DEPLOY":
 		info = "scripted-" + id
+		for d.gate != "" {
+			if _, err := os.Stat(d.gate); err == nil {
+				break
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
 	case "vmm POLL":
 		info = "STATE=a USEDCPU=1.5 USEDMEMORY=1024 NETRX=1 NETTX=2"
 	case "im MONITOR":
 		info = encode("HYPERVISOR=scripted\nHOSTNAME=" + argument + "\nTOTALCPU=800\nUSEDCPU=0\nFREECPU=800\n" +
 			"TOTALMEMORY=16777216\nUSEDMEMORY=0\nFREEMEMORY=16777216\n")
 	case "datastore STAT":
-		info = "10"
+		info = "1024"
 	case "datastore MONITOR":
 		info = encode("USED_MB=1\nTOTAL_MB=10000\nFREE_MB=9999\n")
 	case "datastore CP", "datastore MKFS", "datastore CLONE":
-		info = "/scripted/" + id
+		info = "dummy_path"
 	}
 	answer := action + " SUCCESS " + id + " " + info + "\n"
 	if !d.noisy {
@@ -87,7 +102,7 @@ func (d *driver) answer(action, id, argument string) {
 		"\n", "  \n", "x\n", action + "\n", action + " SUCCESS\n", action + " SUCCESS seven " + info + "\n",
 		action + " SUCCESS 99999 " + info + "\n", action + " FAILURE -1 no\n", "EXPLODE SUCCESS " + id + " bang\n",
 		"LOG\n", "LOG X\n", "LOG I 99999 a machine that is not there\n", "LOG W - \xff\xfe\x00\x01\n",
-		action + " \xff\xfe\x00 " + id + "\n", "INIT SUCCESS\n", "<xml>" + id + "</xml>\r\n",
+		"\xff\xfe\x00 SUCCESS " + id + "\n", "INIT SUCCESS\n", "<xml>" + id + "</xml>\r\n",
 	} {
 		say(nonsense)
 	}
