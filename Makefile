@@ -70,6 +70,18 @@ FUZZTIME ?= 10s
 fuzz:
 	@GO="$(GO)" sh test/fuzz.sh $(FUZZTIME)
 
+#$ model                       random sequences of everything that can happen, MODEL_STEPS of them (5000000)
+MODEL_STEPS ?= 5000000
+.PHONY: model
+model:
+	$(GO) test -count=1 -timeout 6h -v ./test/model -run TestModel -model.steps=$(MODEL_STEPS)
+
+#$ crash                       kill oned under load, CRASH_KILLS times (500), and look at what is left
+CRASH_KILLS ?= 500
+.PHONY: crash
+crash:
+	$(GO) test -count=1 -timeout 6h -v ./test/crash -run TestKill -crash.kills=$(CRASH_KILLS)
+
 #$ bench                       all benchmarks
 .PHONY: bench
 bench:
