@@ -88,7 +88,7 @@ func TestStates(t *testing.T) {
 			"good":       {tc.good, func(h *Host) { h.Monitored(parse(t, answer), 0, 0, notLocal, 50) }, 50},
 			"bad":        {tc.bad, func(h *Host) { h.Fail(50, "", "") }, 50},
 			"unreadable": {tc.bad, func(h *Host) { h.Unreadable(50, "") }, 50},
-			"no driver":  {Error, (*Host).NoDriver, 9},
+			"no driver":  {tc.bad, (*Host).NoDriver, 9},
 			"enable":     {Init, (*Host).Enable, 9},
 			"disable":    {Disabled, (*Host).Disable, 9},
 		} {

@@ -81,8 +81,15 @@ func (h *Host) answered(now int64, good bool) {
 	h.LastMonTime = now
 }
 
-// NoDriver notes that the host's information driver is not loaded. The time stays, so that the host is tried on every tick.
-func (h *Host) NoDriver() { h.State = Error }
+// NoDriver notes that the host's information driver is not loaded. The time stays, so that the host is tried on every tick. In 4.6
+// that enables a disabled host.
+func (h *Host) NoDriver() {
+	if h.Enabled() {
+		h.State = Error
+	} else {
+		h.State = Disabled
+	}
+}
 
 // Enable makes the host one that was never monitored, also when it was enabled; nothing else changes.
 func (h *Host) Enable() { h.State = Init }

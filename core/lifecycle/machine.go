@@ -53,12 +53,12 @@ type machine struct {
 type Step struct {
 	// Name says what it does, for the documentation.
 	Name string
-	// To is the place it takes the VM to; nil for other steps.
-	To *Place
+	// To are the places that it takes the VM to, one of them at a time; empty for other steps.
+	To []Place
 	do func(*machine)
 }
 
-// Place is where a VM is.
+// placeOf is where a VM is.
 func placeOf(v *vm.VM) Place {
 	if v.State != vm.Active {
 		return Place{State: v.State}

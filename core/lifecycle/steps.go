@@ -10,7 +10,7 @@ import (
 
 // to moves the VM and logs a line.
 func to(p Place, module, line string) Step {
-	return Step{Name: "", To: &p, do: func(m *machine) {
+	return Step{To: []Place{p}, do: func(m *machine) {
 		m.move(p)
 		m.log(module, line)
 	}}
@@ -23,13 +23,13 @@ func lcmNamed(l vm.LCMState, line string) Step { return to(in(l), "LCM", line) }
 
 // quietly moves the VM without a line of its own.
 func quietly(p Place) Step {
-	return Step{To: &p, do: func(m *machine) { m.move(p) }}
+	return Step{To: []Place{p}, do: func(m *machine) { m.move(p) }}
 }
 
 // reach ends the work of the life-cycle on a VM that now rests.
 func reach(s vm.State) Step {
 	p := at(s)
-	return Step{Name: "rest", To: &p, do: func(m *machine) {
+	return Step{To: []Place{p}, do: func(m *machine) {
 		cur := m.vm.Current()
 		if cur != nil && cur.Action == vm.ActionNone {
 			switch s {
@@ -51,9 +51,9 @@ var (
 	requeue = to(pending, "DiM", "New VM state is PENDING")
 )
 
-func logLCM(line string) Step { return Step{Name: "log", do: func(m *machine) { m.log("LCM", line) }} }
-func logDiM(line string) Step { return Step{Name: "log", do: func(m *machine) { m.log("DiM", line) }} }
-func logVMM(line string) Step { return Step{Name: "log", do: func(m *machine) { m.log("VMM", line) }} }
+func logLCM(line string) Step { return Step{do: func(m *machine) { m.log("LCM", line) }} }
+func logDiM(line string) Step { return Step{do: func(m *machine) { m.log("DiM", line) }} }
+func logVMM(line string) Step { return Step{do: func(m *machine) { m.log("VMM", line) }} }
 
 // Changes of the VM itself.
 var (
@@ -214,8 +214,10 @@ var (
 	}}
 )
 
+var prologs = []Place{in(vm.Prolog), in(vm.PrologResume), in(vm.PrologUndeploy)}
+
 // startProlog begins a deployment: a new one, or the return of a VM that was stopped or undeployed.
-var startProlog = Step{Name: "STIME, PSTIME; take capacity; PROLOG, PROLOG_RESUME or PROLOG_UNDEPLOY; transfer", do: func(m *machine) {
+var startProlog = Step{Name: "STIME, PSTIME; take capacity; TM .prolog or .resume", To: prologs, do: func(m *machine) {
 	script, next := "prolog", vm.Prolog
 	if prev := m.vm.Previous(); prev != nil {
 		switch prev.Action {
@@ -235,7 +237,7 @@ var startProlog = Step{Name: "STIME, PSTIME; take capacity; PROLOG, PROLOG_RESUM
 }}
 
 // fail is the way to FAILED: files stay where they are until somebody deletes or recreates the VM.
-var fail = Step{Name: "FAILURE; close the record; give capacity back; FAILED", To: ptr(at(vm.Failed)), do: func(m *machine) {
+var fail = Step{Name: "FAILURE; close the record; give capacity back", To: []Place{at(vm.Failed)}, do: func(m *machine) {
 	m.move(in(vm.Failure))
 	m.vm.Resched = false
 	m.resetInfo()
@@ -244,17 +246,17 @@ var fail = Step{Name: "FAILURE; close the record; give capacity back; FAILED", T
 	failed.do(m)
 }}
 
-var failed = Step{Name: "FAILED", To: ptr(at(vm.Failed)), do: func(m *machine) {
+var failed = Step{Name: "ETIME", To: []Place{at(vm.Failed)}, do: func(m *machine) {
 	m.vm.ETime = m.tx.Now
 	m.move(at(vm.Failed))
 	m.log("DiM", "New VM state is FAILED")
 }}
 
 // done ends the life of a VM that was active.
-var done = Step{Name: "release leases, images and quotas; DONE", To: ptr(at(vm.Done)), do: func(m *machine) { m.finish("New VM state is DONE") }}
+var done = Step{Name: "release leases, images and quotas", To: []Place{at(vm.Done)}, do: func(m *machine) { m.finish("New VM state is DONE") }}
 
 // doneAtOnce ends the life of a VM that was not active.
-var doneAtOnce = Step{Name: "release leases, images and quotas; DONE", To: ptr(at(vm.Done)), do: func(m *machine) { m.finish("New VM state is DONE.") }}
+var doneAtOnce = Step{Name: "release leases, images and quotas", To: []Place{at(vm.Done)}, do: func(m *machine) { m.finish("New VM state is DONE.") }}
 
 func (m *machine) finish(line string) {
 	cloud.ReleaseVM(m.tx, m.vm, cloud.Ending{
@@ -270,7 +272,7 @@ func (m *machine) finish(line string) {
 // startCleanup is common to delete and delete-recreate of an active VM.
 func startCleanup(l vm.LCMState, a vm.Action) Step {
 	p := in(l)
-	return Step{Name: "close the record; give capacity back", To: &p, do: func(m *machine) {
+	return Step{Name: "close the record; give capacity back", To: []Place{p}, do: func(m *machine) {
 		m.log("LCM", "New VM state is CLEANUP.")
 		if cur := m.vm.Current(); cur != nil {
 			cur.Action = a
@@ -282,5 +284,3 @@ func startCleanup(l vm.LCMState, a vm.Action) Step {
 		giveCapacity.do(m)
 	}}
 }
-
-func ptr(p Place) *Place { return &p }
