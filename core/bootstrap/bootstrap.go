@@ -31,14 +31,24 @@ var authFiles = []string{"sunstone_auth", "occi_auth", "ec2_auth", "onegate_auth
 // Run makes what is missing. Pools are filled when they have never given out an id, users when there is no user 0. The error is
 // 4.6's text for oned.log.
 func Run(store *state.Store, conf *config.Config, env func(string) string) error {
-	if conf.Federation.Slave() {
-		return nil
+	if err := store.Update(defaults); err != nil {
+		return err
 	}
+	if !conf.Federation.Slave() {
+		if err := shared(store, conf, env); err != nil {
+			return err
+		}
+	}
+	return store.Update(datastores)
+}
+
+// shared makes what a federation's zones have in common, and its master alone can make.
+func shared(store *state.Store, conf *config.Config, env func(string) string) error {
 	if err := store.Update(objects); err != nil {
 		return err
 	}
 	if store.Snapshot().Users.Get(cloud.RootUser) != nil {
-		return store.Update(datastores)
+		return nil
 	}
 	name, password, err := credentials(env("ONE_AUTH"))
 	if err != nil {
@@ -48,7 +58,7 @@ func Run(store *state.Store, conf *config.Config, env func(string) string) error
 	if err != nil {
 		return err
 	}
-	err = store.Update(func(tx *state.Tx) error {
+	return store.Update(func(tx *state.Tx) error {
 		for _, n := range []struct {
 			what string
 			user cloud.NewUser
@@ -64,22 +74,27 @@ func Run(store *state.Store, conf *config.Config, env func(string) string) error
 		}
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	return store.Update(datastores)
 }
 
-// objects makes rules, cluster and zone numbering, zone 0 and the two groups.
-func objects(tx *state.Tx) error {
+// defaults makes the limits of users and groups that have none, and the numbering of clusters.
+func defaults(tx *state.Tx) error {
 	s := tx.View()
-	zone := tx.Conf.Federation.Zone
 	if s.UserDefaults == nil {
 		tx.SetUserDefaults(&quota.Quotas{Default: true})
 	}
 	if s.GroupDefaults == nil {
 		tx.SetGroupDefaults(&quota.Quotas{Default: true})
 	}
+	if !s.HasCounter(state.ClusterIDs) {
+		tx.ReserveIDs(state.ClusterIDs, reserved)
+	}
+	return nil
+}
+
+// objects makes rules, zone 0 and the two groups.
+func objects(tx *state.Tx) error {
+	s := tx.View()
+	zone := tx.Conf.Federation.Zone
 	if !s.HasCounter(state.RuleIDs) {
 		for _, r := range []acl.Rule{
 			{User: acl.Group | cloud.UsersGroup, Resource: 0x42d000000000 | acl.All, Rights: acl.Create, Zone: acl.Individual + int64(zone)},
@@ -89,9 +104,6 @@ func objects(tx *state.Tx) error {
 				return err
 			}
 		}
-	}
-	if !s.HasCounter(state.ClusterIDs) {
-		tx.ReserveIDs(state.ClusterIDs, reserved)
 	}
 	if !s.HasCounter(state.ZoneIDs) {
 		t := &template.Template{}
@@ -140,6 +152,9 @@ func datastores(tx *state.Tx) error {
 		return nil
 	}
 	root := tx.Users.Get(cloud.RootUser)
+	if root == nil {
+		return errors.New("there is no user 0")
+	}
 	owner := &auth.Caller{UID: root.ID, GID: root.GID, UName: root.Name, GName: root.GName, Umask: 0o137}
 	for _, text := range []string{
 		"NAME=system TYPE=SYSTEM_DS TM_MAD=shared",
