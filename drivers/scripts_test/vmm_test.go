@@ -61,6 +61,10 @@ func TestXen(t *testing.T) {
 		return []answer{{Call: "sudo /usr/sbin/xl " + tool, Exit: 3, Stderr: "libxl: error: something bad\n"}}
 	}
 	gone := answer{Call: "sudo /usr/sbin/xl list one-5", Exit: 1}
+	noPV := func(tool string) answer {
+		return answer{Call: "sudo /usr/sbin/xl " + tool + " one-5", Exit: 1,
+			Stderr: "PV control interface not available:\nexternal graceful shutdown not possible.\nUse \"-F\" to fallback to ACPI power event.\n"}
+	}
 	listed := answer{Call: "sudo /usr/sbin/xl list", Stdout: "Name ID Mem VCPUs State Time\nDomain-0 0 1 1 r 1\nxone-5 3 1 1 r 1\none-5 7 1 1 b 1\n", Times: 2}
 	tests := []struct {
 		name   string
@@ -91,6 +95,8 @@ func TestXen(t *testing.T) {
 		{name: "deploy-local", script: "deploy", args: []string{"@DIR@/local/deployment.0", "h1"}},
 		{name: "shutdown", script: "shutdown", args: []string{"one-5", "h1"}, answer: []answer{{Call: "sudo /usr/sbin/xl list one-5", Times: 2}, gone}},
 		{name: "shutdown-fails", script: "shutdown", args: []string{"one-5", "h1"}, answer: failing("shutdown")},
+		{name: "shutdown-no-pv-drivers", script: "shutdown", args: []string{"one-5", "h1"}, answer: []answer{noPV("shutdown"), gone}},
+		{name: "reboot-no-pv-drivers", script: "reboot", args: []string{"one-5", "h1"}, answer: []answer{noPV("reboot")}},
 		{name: "shutdown-times-out", script: "shutdown", args: []string{"one-5", "h1"}, env: []string{"SHUTDOWN_TIMEOUT=3"}},
 		{name: "shutdown-forced", script: "shutdown", args: []string{"one-5", "h1"}, env: []string{"SHUTDOWN_TIMEOUT=2", "FORCE_DESTROY=yes"}},
 		{name: "cancel", script: "cancel", args: []string{"one-5", "h1"}, answer: []answer{listed}},
