@@ -87,6 +87,7 @@ error_cause() {
     printf '%s\n' "$1" | LC_ALL=C awk '
         { gsub(/[[:cntrl:]]/, " "); sub(/^ +/, ""); sub(/ +$/, "") }
         $0 == "" || seen[$0]++ || /^Parsing config/ { next }
+        /^mux_client_|^ControlSocket .*disabling multiplexing/ { next } # ssh goes on with a connection of its own
         { last = $0 }
         kept < 3 && tolower($0) ~ /error|fail|cannot|could not|unable|denied|no such|not found|invalid|refused|no space|exist|is a directory|not match|unexpected|closed|timed out|corrupt|must be|too small/ {
             cause = cause (kept++ ? "; " : "") $0
@@ -209,6 +210,15 @@ force_shutdown() {
 }
 
 # --- other hosts --------------------------------------------------------------
+
+# ONE_SSH_OPTIONS is how the driver processes have connections to a host shared.
+# The functions are found by $SSH and $SCP, too; log lines name the plain programs.
+if [ -n "${ONE_SSH_OPTIONS:-}" ]; then
+    # shellcheck disable=SC2086 # a list of options
+    ssh() { command ssh $ONE_SSH_OPTIONS "$@"; }
+    # shellcheck disable=SC2086
+    scp() { command scp $ONE_SSH_OPTIONS "$@"; }
+fi
 
 # is_local_host HOST: true for hosts named in ONE_LOCAL_HOSTS (an rc file or the
 # environment of the daemon). On those, commands are run directly and not over

@@ -102,6 +102,11 @@ func start(name string, args []string) error {
 	if err := setPriority(); err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 	}
+	if _, set := os.LookupEnv(sshOptionsVariable); !set {
+		if err := os.Setenv(sshOptionsVariable, strings.Join(sshOptions(), " ")); err != nil {
+			return fmt.Errorf("pass the ssh options on: %w", err)
+		}
+	}
 	settings, err := agent.ReadSettings(layout)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		fmt.Fprintf(os.Stderr, "%s: read configuration: %v\n", name, err)
@@ -187,15 +192,22 @@ func (e *environment) serve(ctx context.Context, threads int, actions map[string
 	return agent.NewServer(e.out, threads, actions).Serve(ctx, e.in)
 }
 
-// ssh is how the drivers reach hosts. Connections to a host are shared unless
-// ONE_SSH_SHARE is "no", and hosts in ONE_LOCAL_HOSTS are this machine; both
-// may be set in an rc file or the environment.
-func (e *environment) ssh(shell string) *run.SSH {
-	s := &run.SSH{Shell: shell, LocalHosts: strings.Fields(os.Getenv("ONE_LOCAL_HOSTS"))}
-	if !strings.EqualFold(os.Getenv("ONE_SSH_SHARE"), "no") {
-		s.Options = run.MuxOptions(filepath.Join(os.TempDir(), fmt.Sprintf("one-ssh-%d", os.Geteuid())))
+// sshOptionsVariable tells the scripts that reach hosts themselves how.
+const sshOptionsVariable = "ONE_SSH_OPTIONS"
+
+// sshOptions make connections to a host shared, unless ONE_SSH_SHARE, in an rc
+// file or the environment, is "no".
+func sshOptions() []string {
+	dir := filepath.Join(os.TempDir(), fmt.Sprintf("one-ssh-%d", os.Geteuid()))
+	if strings.EqualFold(os.Getenv("ONE_SSH_SHARE"), "no") || strings.ContainsAny(dir, " \t*?[") {
+		return nil
 	}
-	return s
+	return run.MuxOptions(dir)
+}
+
+// ssh is how the drivers reach hosts. Those in ONE_LOCAL_HOSTS are this machine.
+func (e *environment) ssh(shell string) *run.SSH {
+	return &run.SSH{Shell: shell, LocalHosts: strings.Fields(os.Getenv("ONE_LOCAL_HOSTS")), Options: sshOptions()}
 }
 
 func (e *environment) remotes(ssh *run.SSH) *run.Remotes {

@@ -100,7 +100,7 @@ const (
 	failing round = iota
 	// succeeding: every tool succeeds and prints nothing.
 	succeeding
-	// dying: every tool writes a megabyte of bytes to stderr and is killed.
+	// dying: every tool writes more bytes to stderr than a pipe holds and is killed.
 	dying
 	// unreachable: no host can be reached. For scripts that do so themselves.
 	unreachable
@@ -307,13 +307,17 @@ func (c *checker) makeTools() error {
 	case failing:
 		end = failed + "echo \"error: ${0##*/} is a stand-in that fails\" >&2\nexit 1\n"
 	case dying:
-		end = failed + "head -c 1000000 /dev/urandom >&2\nkill -9 $$\n"
+		end = failed + "head -c 150000 /dev/urandom >&2\nkill -9 $$\n"
 	}
 	whole := "for word; do [ \"$word\" != " + splitWord + " ] || printf '%s ' \"${0##*/}\" >>'" + c.split + "'; done\n"
 	for _, name := range standIns {
 		if err := c.tool(name, whole+end); err != nil {
 			return err
 		}
+	}
+	// Scripts that wait for something wait in vain here.
+	if err := c.tool("sleep", "exec /bin/sleep 0.01\n"); err != nil {
+		return err
 	}
 	if err := c.tool(canaryTool, "touch '"+c.canary+"'\n"); err != nil {
 		return err

@@ -107,7 +107,7 @@ func TestCheckFindsWhatIsBroken(t *testing.T) {
 		{"executes a value", "tm", set("clone", "eval \"echo $1\" >/dev/null 2>&1\nexit 0\n"), "BROKEN values are never executed"},
 		{"executes a value in another shell", "vmm", set("save", "ssh host1 \"echo $1\" >/dev/null\n"), "BROKEN values are never executed"},
 		{"splits a value", "vmm", set("attach_nic", "xl attach $1 || { echo failed >&2; exit 1; }\n"), "BROKEN values are never split: a value with blanks reached xl in pieces"},
-		{"hangs", "tm", set("premigrate", "exec sleep 100\n"), "BROKEN premigrate with value 0: no answer within"},
+		{"hangs", "tm", set("premigrate", "exec tail -f /dev/null\n"), "BROKEN premigrate with value 0: no answer within"},
 		{"no interpreter line", "tm", func(s map[string]string) { s["cpds"] = "exit 0\n" }, "BROKEN cpds: script does not begin with #!"},
 		{"interpreter missing", "tm", func(s map[string]string) { s["cpds"] = "#!/usr/bin/nosuch\n" }, "BROKEN cpds: interpreter /usr/bin/nosuch"},
 		{"not executable", "tm", func(s map[string]string) { s["cpds -"] = s["cpds"]; delete(s, "cpds") }, "BROKEN cpds: script is not executable"},

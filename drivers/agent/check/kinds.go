@@ -19,11 +19,11 @@ import (
 // rounds where it is about the tools, one value will do.
 func (c *checker) hostile() []string {
 	const run = canaryTool
-	if c.round == dying || c.round == unreachable {
+	if c.round == dying || c.round == unreachable || c.Quick && c.round == failing {
 		return []string{"plain"}
 	}
 	if c.Quick {
-		return []string{"plain", "';" + run + ";'$(" + run + ") " + splitWord + " *\\"}
+		return []string{"';" + run + ";'$(" + run + ") " + splitWord + " *\\"}
 	}
 	return []string{
 		"plain", "';" + run + ";'", "$(" + run + ")", "`" + run + "`", "\";" + run + ";\"", ";" + run + ";", "&" + run + "&",

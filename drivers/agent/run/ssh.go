@@ -35,7 +35,9 @@ type SSH struct {
 // MuxOptions makes connections to the same host and user share one TCP
 // connection, kept for a minute after its last use. dir holds the sockets; it
 // is made if missing and must belong to us alone, else (nil) every command
-// opens its own connection.
+// opens its own connection. So does ssh itself where a shared one cannot be
+// had: too many sessions for the host, a socket without a process behind it.
+// A host that fell silent is given up after 45 seconds.
 func MuxOptions(dir string) []string {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil
@@ -52,8 +54,12 @@ func MuxOptions(dir string) []string {
 	if len(dir)+1+expanded > socketLimit {
 		return nil
 	}
-	return []string{"-o", "ControlMaster=auto", "-o", "ControlPath=" + path, "-o", "ControlPersist=60"}
+	return []string{"-o", "ControlMaster=auto", "-o", "ControlPath=" + path, "-o", "ControlPersist=60",
+		"-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=3"}
 }
+
+// muxNoise is what ssh says before it goes on with a connection of its own.
+var muxNoise = regexp.MustCompile(`(?m)^(mux_client_|ControlSocket .* disabling multiplexing).*\n`)
 
 // argv is the program that runs a command, one shell text, on a host.
 func (s *SSH) argv(host, command string) []string {
@@ -187,8 +193,7 @@ func (s *Stream) script(ctx context.Context, label, text string, stdin []byte, t
 			return s.interrupted(ctx, label, timeout)
 		}
 	}
-	stderr := string(s.stderr.bytes())
-	code, stderr := cutExitCode(stderr)
+	code, stderr := cutExitCode(muxNoise.ReplaceAllString(string(s.stderr.bytes()), ""))
 	return Result{Label: label, Code: code, Stdout: string(s.stdout.bytes()),
 		Stderr: withExitCode(stderr, code), logAlways: true}
 }
@@ -238,7 +243,7 @@ func cutExitCode(stderr string) (code int, rest string) {
 func (s *Stream) sessionLost(label string) Result {
 	code, _ := exitCode(s.cmd)
 	if s.lastWords == "" {
-		s.lastWords = string(s.stderr.bytes())
+		s.lastWords = muxNoise.ReplaceAllString(string(s.stderr.bytes()), "")
 	}
 	return s.connectionError(label, code, s.lastWords)
 }
