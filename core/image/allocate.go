@@ -134,7 +134,8 @@ func take(t *template.Template, name string) string {
 // Origin says how a new image gets its content.
 type Origin int
 
-// The ways: the driver copies Path, or makes an empty one, or the source is there already.
+// The ways: the driver copies Path, or makes an empty one, or the source is there already. (4.6 makes an empty data block even if its
+// source is there.)
 const (
 	Copied Origin = iota
 	Made
@@ -146,7 +147,7 @@ func (i *Image) Origin() Origin {
 	switch {
 	case i.Path != "":
 		return Copied
-	case i.Type == Datablock || i.IsSaving():
+	case i.IsSaving(), i.Type == Datablock && i.Source == "":
 		return Made
 	}
 	return Existing

@@ -178,7 +178,7 @@ func TestSizeAndOrigin(t *testing.T) {
 		{"source without size", "SOURCE=/x", 0, false, "Wrong number or missing SIZE attribute.", 0},
 		{"neither", "TYPE=cdrom", 0, false, "Either PATH or SOURCE are required for CDROM", 0},
 		{"empty datablock", "TYPE=DATABLOCK\nSIZE=7", 7, false, "", Made},
-		{"datablock with source is made all the same", "TYPE=DATABLOCK\nSIZE=7\nSOURCE=/x", 7, false, "", Made},
+		{"datablock with source", "TYPE=DATABLOCK\nSIZE=7\nSOURCE=/x", 7, false, "", Existing},
 		{"datablock of a path", "TYPE=DATABLOCK\nPATH=/x", 0, true, "", Copied},
 		{"negative", "TYPE=DATABLOCK\nSIZE=-7", -7, false, "", Made},
 	}
