@@ -89,7 +89,7 @@ func (d *driver) answer(action, id, argument string) {
 	case "datastore STAT":
 		info = "1024"
 	case "datastore MONITOR":
-		info = encode("USED_MB=1\nTOTAL_MB=10000\nFREE_MB=9999\n")
+		info = encode("USED_MB=1\nTOTAL_MB=100000\nFREE_MB=99999\n")
 	case "datastore CP", "datastore MKFS", "datastore CLONE":
 		info = "dummy_path"
 	}
