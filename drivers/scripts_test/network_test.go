@@ -120,7 +120,7 @@ func TestProbes(t *testing.T) {
 		info := "host                   : xenhost\nnr_cpus                : 8\ncpu_mhz                : 2400\ntotal_memory           : 16384\nfree_memory            : 8192\n"
 		answers := []answer{{Call: "sudo /usr/sbin/xl info", Stdout: info}, {Call: "sudo /usr/sbin/xm info", Stdout: info}, {Call: "sudo /usr/sbin/xentop", Stdout: xentop}}
 		r := run(t, dir, call{script: "im/xen4-probes.d/xen.sh", answers: answers})
-		want := "HYPERVISOR=xen\nTOTALCPU=800\nCPUSPEED=2400\nTOTALMEMORY=16777216\nFREEMEMORY=8388608\nUSEDMEMORY=8388608\nUSEDCPU=7\nFREECPU=794\nNETTX=10\nNETRX=20\n"
+		want := "HYPERVISOR=xen\nXEN_TOOLSTACK=xm\nTOTALCPU=800\nCPUSPEED=2400\nTOTALMEMORY=16777216\nFREEMEMORY=8388608\nUSEDMEMORY=8388608\nUSEDCPU=7\nFREECPU=794\nNETTX=10\nNETRX=20\n"
 		if r.Exit != 0 || r.Stdout != want {
 			t.Errorf("exit %d, stdout:\n%s\nwant:\n%s", r.Exit, r.Stdout, want)
 		}

@@ -49,7 +49,7 @@ DEFAULT_IMAGE_TYPE          = "OS"
 DEFAULT_DEVICE_PREFIX       = "xvd"
 DEFAULT_CDROM_DEVICE_PREFIX = "hd"
 SESSION_EXPIRATION_TIME     = 900
-IM_MAD = [ NAME = "collectd", EXECUTABLE = "collectd", ARGUMENTS = "-p %d -f 2 -t 4 -i 45" ]
+IM_MAD = [ NAME = "collectd", EXECUTABLE = "collectd", ARGUMENTS = "-p %d -f 2 -t 4 -i 90" ]
 IM_MAD = [ NAME = "xen", EXECUTABLE = "one_im_ssh", ARGUMENTS = "-r 3 -t 15 xen4" ]
 VM_MAD = [ NAME = "xen", EXECUTABLE = "one_vmm_exec", ARGUMENTS = "-t 15 -r 0 xen4",
            DEFAULT = "vmm_exec/vmm_exec_xen4.conf", TYPE = "xen" ]
