@@ -48,6 +48,7 @@ TM_MAD_CONF = [ NAME = "ssh", LN_TARGET = "SYSTEM", CLONE_TARGET = "SYSTEM", SHA
 type testCloud struct {
 	t       testing.TB
 	conf    *config.Config
+	db      *db.DB
 	store   *state.Store
 	srv     *Server
 	drivers *testDrivers
@@ -111,6 +112,7 @@ func newCloud(t testing.TB, conf string) *testCloud {
 	if err != nil {
 		t.Fatal(err)
 	}
+	c.db = database
 	sink := state.SinkFunc(func(_ *state.Snapshot, m []any) { c.todo = append(c.todo, m...) })
 	c.store = state.NewStore(first, c.conf, database, sink, clock, quiet)
 	t.Cleanup(func() {

@@ -166,6 +166,7 @@ func (h *Host) Monitored(answer *template.Template, reservedCPU, reservedMem int
 	for _, name := range expired {
 		h.Template.Erase(name)
 	}
+	answer.DropBadNames()
 	h.Template.Merge(answer)
 	h.answered(now, true)
 	if h.Enabled() {

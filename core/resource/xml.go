@@ -14,7 +14,7 @@ func AppendText(dst []byte, name, text string) []byte {
 	dst = append(dst, '<')
 	dst = append(dst, name...)
 	dst = append(dst, '>')
-	dst = AppendEscaped(dst, text)
+	dst = AppendEscaped(dst, xmldoc.Clean(text))
 	return appendClose(dst, name)
 }
 
@@ -32,7 +32,7 @@ func AppendCDATA(dst []byte, name, text string) []byte {
 	dst = append(dst, '<')
 	dst = append(dst, name...)
 	dst = append(dst, "><![CDATA["...)
-	dst = append(dst, text...)
+	dst = append(dst, xmldoc.CleanCDATA(text)...)
 	dst = append(dst, "]]>"...)
 	return appendClose(dst, name)
 }

@@ -3,6 +3,7 @@ package template
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"goned/core/template/xmldoc"
@@ -13,8 +14,9 @@ var ErrNotXML = errors.New("cannot be written as XML")
 
 // AppendXML appends the template as element root, the byte-exact form of 4.6:
 // no white space, values as CDATA, an empty key of a vector as an empty
-// element, an empty template as start and end tag. XMLSafe says beforehand
-// whether the result is well-formed.
+// element, an empty template as start and end tag. Characters that cannot be
+// written are replaced. XMLSafe says beforehand whether there are any, or names that
+// are none in XML.
 func (t *Template) AppendXML(dst []byte, root string) []byte {
 	dst = appendTag(dst, "<", root, ">")
 	for a := range t.Attrs() {
@@ -55,11 +57,11 @@ func appendTag(dst []byte, open, name, end string) []byte {
 }
 
 func appendCDATA(dst []byte, value string) []byte {
-	return appendTag(dst, "<![CDATA[", value, "]]>")
+	return appendTag(dst, "<![CDATA[", xmldoc.CleanCDATA(value), "]]>")
 }
 
-// XMLSafe returns an error that wraps ErrNotXML when AppendXML would not give
-// a well-formed element: a name or key that is no XML name, a value with "]]>"
+// XMLSafe returns an error that wraps ErrNotXML when AppendXML would not write
+// all as it is: a name or key that is no XML name, a value with "]]>"
 // in it, with a control character or bytes that are not UTF-8.
 func (t *Template) XMLSafe() error {
 	for a := range t.Attrs() {
@@ -79,6 +81,17 @@ func (t *Template) XMLSafe() error {
 		}
 	}
 	return nil
+}
+
+// DropBadNames takes out attributes and keys whose names are none in XML, which
+// drivers may send.
+func (t *Template) DropBadNames() {
+	t.attrs = slices.DeleteFunc(t.attrs, func(a Attr) bool { return !safeName(a.Name) })
+	for _, a := range t.attrs {
+		if a.Vec != nil {
+			a.Vec.pairs = slices.DeleteFunc(a.Vec.pairs, func(p Pair) bool { return !safeName(p.Key) })
+		}
+	}
 }
 
 func safeName(s string) bool { return xmldoc.ValidName(s) && xmldoc.ValidText(s) }

@@ -374,3 +374,24 @@ func checkChars(s string) error {
 	}
 	return nil
 }
+
+// Clean returns text as an XML document can hold it: characters that XML does not
+// have and bytes that are not UTF-8 become question marks. Texts of drivers come
+// with both; a body that does not parse would keep the daemon from starting again.
+func Clean(text string) string {
+	if checkChars(text) == nil {
+		return text
+	}
+	return strings.Map(func(r rune) rune {
+		if r < ' ' && r != '\n' && r != '\t' && r != '\r' || r == 0xfffe || r == 0xffff {
+			return '?'
+		}
+		return r
+	}, strings.ToValidUTF8(text, "?"))
+}
+
+// CleanCDATA is Clean for what is written in a CDATA section, whose end mark it
+// must not contain.
+func CleanCDATA(text string) string {
+	return strings.ReplaceAll(Clean(text), "]]>", "]]?")
+}

@@ -289,3 +289,24 @@ func BenchmarkVMBodies(b *testing.B) {
 		}
 	}
 }
+
+func TestClean(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain <&> ]] >\t\r\n\U0001F600": "plain <&> ]] >\t\r\n\U0001F600",
+		"\x1b[31mred\x1b[0m":             "?[31mred?[0m",
+		"\xff\xfe caf\xe9":               "? caf?",
+		"a\x00b\uffffc\ufffed":           "a?b?c?d",
+		"x]]>y":                          "x]]?y",
+	} {
+		got := xmldoc.CleanCDATA(in)
+		if got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+		if _, err := xmldoc.Parse("<A><![CDATA[" + got + "]]></A>"); err != nil {
+			t.Errorf("%q: %v", got, err)
+		}
+	}
+	if got := xmldoc.Clean("x]]>y"); got != "x]]>y" {
+		t.Errorf("%q", got)
+	}
+}
