@@ -127,3 +127,21 @@ KVM_PACKAGES = $(LAB_PACKAGES) libvirtd=libvirt-daemon virtlogd=libvirt-daemon-s
 e2e-kvm:
 	@share/scripts/install-packages.sh $(KVM_PACKAGES) || echo "Going on without"
 	$(GO) test -tags e2e -count=1 -timeout 90m -v ./test/kvm/
+
+STORAGE_PACKAGES = $(LAB_PACKAGES) qemu-img=qemu-utils sshd=openssh-server ssh=openssh-client lvcreate=lvm2 dmsetup=dmsetup \
+	sudo=sudo genisoimage=genisoimage curl=curl openssl=openssl xz=xz-utils bzip2=bzip2 mkfs.ext4=e2fsprogs mkfs.xfs=xfsprogs \
+	mkfs.btrfs=btrfs-progs mkfs.vfat=dosfstools mkfs.ntfs=ntfs-3g mkfs.jfs=jfsutils mkfs.reiserfs=reiserfsprogs
+NETWORK_PACKAGES = $(LAB_PACKAGES) sudo=sudo ip=iproute2 iptables=iptables ebtables=ebtables brctl=bridge-utils vconfig=vlan \
+	ovs-vswitchd=openvswitch-switch ping=iputils-ping
+
+#$ e2e-storage                 transfers and datastores with real tools, hosts over ssh, volume groups
+.PHONY: e2e-storage
+e2e-storage:
+	@share/scripts/install-packages.sh $(STORAGE_PACKAGES) || echo "Going on without"
+	@GO="$(GO)" test/lab/run.sh storage
+
+#$ e2e-network                 network drivers with real bridges, VLANs and filters; needs root
+.PHONY: e2e-network
+e2e-network:
+	@share/scripts/install-packages.sh $(NETWORK_PACKAGES) || echo "Going on without"
+	@GO="$(GO)" test/lab/run.sh network

@@ -37,6 +37,12 @@ func newCloud(t *testing.T) *cloud {
 	c.must(t, "one.datastore.update", systemDatastore, `TM_MAD = "qcow2"`, add)
 	c.must(t, "one.datastore.update", imageDatastore, fmt.Sprintf("TM_MAD = \"qcow2\"\nDS_MAD = \"fs\"\nSAFE_DIRS = %q", c.dir), add)
 	c.must(t, "one.datastore.update", fileDatastore, fmt.Sprintf("TM_MAD = \"shared\"\nDS_MAD = \"fs\"\nSAFE_DIRS = %q", c.dir), add)
+	for _, d := range []int{imageDatastore, fileDatastore} {
+		// Until then they have no room for images.
+		eventually(t, hostLimit, func() (bool, string) {
+			return c.info(t, "datastore", d).number("FREE_MB") > 0, fmt.Sprintf("datastore %d has no figures", d)
+		})
+	}
 	for i, h := range c.hosts {
 		h.id = c.must(t, "one.host.allocate", h.name, "kvm", "kvm", networkDrivers[i], -1)
 	}
@@ -52,7 +58,7 @@ IP_END = "10.77.0.99"
 	motd := filepath.Join(c.dir, "motd")
 	must(t, os.WriteFile(motd, []byte("good morning\n"), 0o644))
 	for _, f := range []struct{ name, kind, path string }{
-		{"kernel", "KERNEL", filepath.Join(c.dir, "vmlinuz")},
+		{"kernel", "KERNEL", filepath.Join(c.dir, "kernel")},
 		{"initrd", "RAMDISK", filepath.Join(c.dir, "initrd")},
 		{"motd", "CONTEXT", motd},
 	} {
@@ -69,9 +75,9 @@ const greeting = "it's \"good\" `reboot` \\ & <早上好>"
 func (c *cloud) template(name, disk, nic string) string {
 	return fmt.Sprintf(`NAME = %[1]q
 CPU = 0.5
-MEMORY = 96
+MEMORY = 128
 OS = [ KERNEL_DS = "$FILE[IMAGE=\"kernel\"]", INITRD_DS = "$FILE[IMAGE=\"initrd\"]",
-       KERNEL_CMD = "console=ttyS0 quiet loglevel=1 edd=off no_timer_check mitigations=off audit=0" ]
+       KERNEL_CMD = "console=ttyS0 quiet loglevel=1 no_timer_check mitigations=off audit=0 cryptomgr.notests" ]
 %[2]s
 NIC = [ NETWORK_ID = %[3]d, MODEL = "virtio"%[4]s ]
 GRAPHICS = [ TYPE = "vnc", LISTEN = "0.0.0.0" ]
@@ -362,6 +368,7 @@ func (c *cloud) testLife(t *testing.T) {
 	t.Run("shutdown", func(t *testing.T) {
 		g.run(t, "mount -t ext4 /dev/vda /data && echo deferred >/data/file && sync")
 		saved := c.must(t, "one.vm.savedisk", g.id, 0, "saved at the end", "", false, false)
+		c.awaitVM(t, g.id, "RUNNING")
 		c.act(t, "shutdown", g.id, "DONE")
 		g.wait(t, "guest: power button")
 		c.wantGone(t, g, image)

@@ -127,7 +127,7 @@ func domainType(t *testing.T, dir string) string {
 		return "qemu"
 	}
 	cmd := exec.Command("kvm", "-machine", "pc,accel=kvm", "-m", "128", "-nodefaults", "-display", "none", "-no-reboot",
-		"-kernel", filepath.Join(dir, "vmlinuz"), "-initrd", filepath.Join(dir, "initrd"),
+		"-kernel", filepath.Join(dir, "kernel"), "-initrd", filepath.Join(dir, "initrd"),
 		"-append", "console=ttyS0 quiet", "-serial", "file:"+filepath.Join(dir, "kvm-probe"))
 	must(t, cmd.Start())
 	defer func() {
@@ -155,7 +155,7 @@ NETWORK_SIZE = 254
 DEFAULT_IMAGE_TYPE          = "OS"
 DEFAULT_DEVICE_PREFIX       = "vd"
 DEFAULT_CDROM_DEVICE_PREFIX = "hd"
-IM_MAD = [ NAME = "collectd", EXECUTABLE = "collectd", ARGUMENTS = "-p 4124 -f 1 -t 10 -i 4" ]
+IM_MAD = [ NAME = "collectd", EXECUTABLE = "collectd", ARGUMENTS = "-p 4124 -f 1 -t 10 -i 8" ]
 IM_MAD = [ NAME = "kvm", EXECUTABLE = "one_im_ssh", ARGUMENTS = "-r 3 -t 4 kvm" ]
 VM_MAD = [ NAME = "kvm", EXECUTABLE = "one_vmm_exec", ARGUMENTS = "-t 4 -r 0 kvm", DEFAULT = "vmm_exec/vmm_exec_kvm.conf", TYPE = %q ]
 TM_MAD        = [ EXECUTABLE = "one_tm", ARGUMENTS = "-t 4 -d dummy,shared,qcow2,ssh" ]

@@ -95,9 +95,9 @@ func prepare(dir string) error {
 go build -o "$1/bin/" ./cmd/...
 sh share/scripts/install.sh "$1/bin" "$1/one" >"$1/install.log"
 kernel=$(test/lab/kernel.sh)
-cp "$kernel/vmlinuz" "$1/vmlinuz"
+cp "$kernel/kernel" "$1/kernel"
 test/lab/initrd.sh "$kernel" test/kvm/guest/init virtio_pci virtio_blk virtio_net virtio_scsi ata_piix sd_mod sr_mod \
-    isofs ext4 evdev button e1000 >"$1/initrd"`
+    isofs crc32c_generic ext4 evdev button e1000 >"$1/initrd"`
 	cmd := exec.Command("sh", "-c", script, "prepare", dir)
 	cmd.Dir, cmd.Stderr = root, os.Stderr
 	if err := cmd.Run(); err != nil {

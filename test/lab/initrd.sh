@@ -19,9 +19,6 @@ chmod 755 "$work/init"
 version=$(ls "$kernel/lib/modules")
 modules=lib/modules/$version
 mkdir -p "$work/$modules"
-for list in modules.dep modules.alias modules.builtin; do
-    cp "$kernel/$modules/$list" "$work/$modules/"
-done
 for module; do
     # A file of modules.dep, and what stands behind its colon.
     files=$(awk -v name="$module" '
@@ -31,7 +28,10 @@ for module; do
         echo "the kernel has no module $module" >&2
         exit 1
     }
+    [ -n "$files" ] || continue
+    # A line for each, no more: modprobe reads all of it every time.
     for file in $files; do
+        grep "^$file:" "$kernel/$modules/modules.dep" >>"$work/$modules/modules.dep"
         mkdir -p "$work/$modules/$(dirname "$file")"
         cp "$kernel/$modules/$file" "$work/$modules/$file"
     done

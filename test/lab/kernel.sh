@@ -5,9 +5,19 @@
 
 set -eu
 
+# unpack BZIMAGE KERNEL: without KVM a guest needs as long to unpack its kernel as for
+# the rest of its start, so it gets one that is. A kernel in another packing stays as it is.
+unpack() {
+    for offset in $(LC_ALL=C grep -obUaP '\xfd7zXZ\x00' "$1" | cut -d : -f 1); do
+        tail -c +$((offset + 1)) "$1" | xz -dc --single-stream >"$2" 2>/dev/null || :
+        if [ "$(head -c 4 "$2" | tail -c 3)" = ELF ]; then return; fi
+    done
+    cp "$1" "$2"
+}
+
 cache=${GONED_LAB:-${XDG_CACHE_HOME:-$HOME/.cache}/goned-lab}
 tree=$cache/kernel
-if [ ! -e "$tree/complete" ]; then
+if [ ! -e "$tree/kernel" ]; then
     mkdir -p "$cache"
     work=$(mktemp -d "$cache/kernel.XXXXXX")
     trap 'rm -rf "$work"' EXIT
@@ -18,8 +28,8 @@ if [ ! -e "$tree/complete" ]; then
     dpkg -x "$work"/*.deb "$work/tree"
     version=$(ls "$work/tree/lib/modules")
     depmod -b "$work/tree" "$version"
-    mv "$work/tree/boot/vmlinuz-$version" "$work/tree/vmlinuz"
-    touch "$work/tree/complete"
+    unpack "$work/tree/boot/vmlinuz-$version" "$work/vmlinux"
+    mv "$work/vmlinux" "$work/tree/kernel"
     rm -rf "$tree"
     mv "$work/tree" "$tree"
 fi

@@ -25,10 +25,10 @@ command=$({
 "$here/initrd.sh" "$kernel" "$here/vm-init" virtio_pci 9pnet_virtio 9p overlay >"$work/initrd"
 
 qemu-system-x86_64 -machine pc -accel tcg,thread=multi -smp 2 -m 1536 -nodefaults -display none -no-reboot \
-    -kernel "$kernel/vmlinuz" -initrd "$work/initrd" \
-    -append "console=ttyS0 quiet loglevel=3 edd=off no_timer_check mitigations=off panic=-1 lab.kernel=$kernel lab.command=$command" \
+    -kernel "$kernel/kernel" -initrd "$work/initrd" \
+    -append "console=ttyS0 quiet loglevel=3 no_timer_check mitigations=off cryptomgr.notests panic=-1 lab.kernel=$kernel lab.command=$command" \
     -virtfs local,path=/,mount_tag=lab,security_model=none,readonly=on,multidevs=remap \
-    -serial stdio </dev/null | tr -d '\r' | tee "$work/output" | grep -v '^lab: status ' || :
+    -serial stdio </dev/null | stdbuf -o0 tr -d '\r' | tee "$work/output" | grep --line-buffered -v "^lab: status " || :
 
 status=$(sed -n 's/^lab: status \([0-9]*\)$/\1/p' "$work/output")
 [ -n "$status" ] || { echo "the laboratory has ended without a status" >&2; exit 1; }
