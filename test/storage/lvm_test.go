@@ -59,6 +59,7 @@ func volumeGroup(t *testing.T, name string) {
 			skip(t, "%s is not installed", tool)
 		}
 	}
+	_ = exec.Command("modprobe", "-a", "loop", "dm-mod").Run()
 	if err := exec.Command("dmsetup", "version").Run(); err != nil {
 		skip(t, "the kernel has no device mapper")
 	}
