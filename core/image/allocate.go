@@ -80,7 +80,7 @@ func New(base resource.Base, ds Place, t *template.Template, def Defaults, at in
 	i.SizeMB, _ = strconv.ParseInt(strings.TrimSpace(take(t, "SIZE")), 10, 64)
 	i.Path, i.Source = take(t, "PATH"), take(t, "SOURCE")
 	switch {
-	case i.IsSaving():
+	case i.savesAs():
 		i.FSType = "save_as"
 	case i.Source != "" && i.Path != "":
 		return nil, errors.New("Template malformed, PATH and SOURCE are mutually exclusive.")

@@ -377,3 +377,20 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestIsSaving(t *testing.T) {
+	for name, tc := range map[string]struct {
+		img  Image
+		want bool
+	}{
+		"target of a savedisk":     {Image{CloningID: -1}, true},
+		"clone of one":             {Image{CloningID: 7, Path: "/images/7"}, false},
+		"copy with its attributes": {Image{CloningID: -1, Path: "/a"}, false},
+	} {
+		tc.img.Template = &template.Template{}
+		tc.img.Template.AddSimple("SAVE_AS", "YES")
+		if got := tc.img.IsSaving(); got != tc.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}

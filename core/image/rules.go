@@ -63,10 +63,13 @@ func (i *Image) Release(vid int, failed bool) error {
 	return nil
 }
 
-// IsSaving reports whether the image is to get the content of a VM's disk.
-func (i *Image) IsSaving() bool {
-	saving, _ := i.Template.Bool("SAVE_AS")
-	return saving
+// IsSaving reports whether the image is to get the content of a VM's disk. The template alone does not tell: one that is copied, or
+// cloned from an image that was made so, can have the same attributes.
+func (i *Image) IsSaving() bool { return i.savesAs() && i.Path == "" && i.CloningID == -1 }
+
+func (i *Image) savesAs() bool {
+	yes, _ := i.Template.Bool("SAVE_AS")
+	return yes
 }
 
 // Awaiting are the attributes by which an image that waits for the content of a disk is found when it comes. A user who takes them

@@ -50,13 +50,7 @@ func TestKill(t *testing.T) {
 			time.Sleep(time.Duration(r.IntN(200)) * time.Millisecond)
 			c.kill()
 		}
-		stored := load(t, c)
-		if problems := audit.Of(stored).Check(); len(problems) > 0 {
-			t.Fatalf("kill %d: the database:\n%s", n, strings.Join(problems, "\n"))
-		}
-		if problems := broken(stored, workers); len(problems) > 0 {
-			t.Fatalf("kill %d: promises that are broken:\n%s", n, strings.Join(problems, "\n"))
-		}
+		vms := checkDatabase(t, c, n, workers)
 		removeLock(c)
 		c.start()
 		recovered += settle(c, r)
@@ -69,7 +63,7 @@ func TestKill(t *testing.T) {
 			w.calls = 0
 		}
 		if n%25 == 24 {
-			t.Logf("%d kills, %d calls, %d recoveries, %d VMs", n+1, confirmed, recovered, stored.VMs.Len())
+			t.Logf("%d kills, %d calls, %d recoveries, %d VMs", n+1, confirmed, recovered, vms)
 		}
 	}
 	end(c)
@@ -103,8 +97,9 @@ func populate(c *cloud) []*worker {
 	return workers
 }
 
-// load reads the database of a dead daemon: a copy, so that the next daemon finds what the crash left.
-func load(t *testing.T, c *cloud) *state.Snapshot {
+// checkDatabase looks at the database of a dead daemon: a copy, so that the next daemon finds what the crash left. It gives the
+// number of VMs that there have ever been.
+func checkDatabase(t *testing.T, c *cloud, n int, workers []*worker) (vms int) {
 	t.Helper()
 	dir := t.TempDir()
 	for _, suffix := range []string{"", "-wal"} {
@@ -122,8 +117,14 @@ func load(t *testing.T, c *cloud) *state.Snapshot {
 	defer d.Close()
 	s, err := state.Load(ctx, d, 0x0200)
 	must(t, err)
+	if problems := audit.Of(s).Check(); len(problems) > 0 {
+		t.Fatalf("kill %d: the database:\n%s", n, strings.Join(problems, "\n"))
+	}
+	if problems := broken(s, workers); len(problems) > 0 {
+		t.Fatalf("kill %d: promises that are broken:\n%s", n, strings.Join(problems, "\n"))
+	}
 	must(t, os.RemoveAll(dir))
-	return s
+	return s.VMs.Len()
 }
 
 // broken lists the promises that were not kept.

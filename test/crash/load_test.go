@@ -81,26 +81,40 @@ func unclear(err error) bool {
 	return err != nil && !errors.As(err, &r)
 }
 
-func (w *worker) living() []*object {
-	var living []*object
+// living are the objects that are there for sure, all and the VMs among them.
+func (w *worker) living() (all, vms []*object) {
 	for _, o := range w.objects {
-		if !o.gone && !o.deleting {
-			living = append(living, o)
+		if o.gone || o.deleting {
+			continue
+		}
+		all = append(all, o)
+		if o.kind.api == "vm" {
+			vms = append(vms, o)
 		}
 	}
-	return living
+	return all, vms
 }
 
+// step makes one call, so that there are always some objects of each kind and never many.
 func (w *worker) step() error {
-	living := w.living()
-	if len(living) < 3 || len(living) < 9 && w.rand.IntN(4) == 0 {
-		return w.make()
+	all, vms := w.living()
+	switch others := len(all) - len(vms); {
+	case len(vms) < 3:
+		return w.make(objectKinds[0])
+	case others < 5:
+		return w.make(objectKinds[1+w.rand.IntN(len(objectKinds)-1)])
+	case others > 12:
+		return w.remove(all[w.rand.IntN(len(all))])
+	case w.rand.IntN(12) == 0:
+		return w.make(objectKinds[w.rand.IntN(len(objectKinds))])
+	case len(vms) < 8 && w.rand.IntN(2) == 0:
+		all = vms
 	}
-	o := living[w.rand.IntN(len(living))]
+	o := all[w.rand.IntN(len(all))]
 	switch n := w.rand.IntN(10); {
-	case n < 3:
+	case n < 2:
 		return w.update(o)
-	case n == 3:
+	case n == 2 && (o.kind.api != "vm" || len(vms) > 5 || w.rand.IntN(4) == 0):
 		return w.remove(o)
 	case o.kind.api == "vm":
 		return w.live(o)
@@ -112,8 +126,7 @@ func (w *worker) step() error {
 	return w.update(o)
 }
 
-func (w *worker) make() error {
-	k := objectKinds[w.rand.IntN(len(objectKinds)+2)%len(objectKinds)] // more VMs and images
+func (w *worker) make(k kindOf) error {
 	w.made++
 	o := &object{kind: k, name: fmt.Sprintf("w%d-%d", w.number, w.made), held: map[int]bool{}}
 	text, args := k.template(o.name, w.rand.IntN(100))
@@ -239,7 +252,7 @@ func (w *worker) onImage(o *object) error {
 
 // forget drops what is gone, or may be.
 func (w *worker) forget() {
-	w.objects = w.living()
+	w.objects, _ = w.living()
 }
 
 // work lets all workers run until the daemon is killed after some time.

@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"goned/core/db"
 )
 
 // database is 4.6's tables in memory.
 type database struct {
+	mu     sync.Mutex // guards the rest: the committer writes, transactions read
 	tables map[string]map[key][]any
 	// refuse makes the next batch fail as a whole; refused counts such batches.
 	refuse  bool
@@ -40,6 +42,8 @@ var errDisk = errors.New("no space left on device")
 
 // Save implements state.Database.
 func (d *database) Save(_ context.Context, rows []db.Row) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if d.refuse {
 		d.refuse = false
 		d.refused++
@@ -107,38 +111,72 @@ func compareKeys(a, b key) int {
 	return 0
 }
 
-// Query implements state.Source for what state.Load asks: columns of a table in the order of its key.
-func (d *database) Query(_ context.Context, query string, _ []any, fn func(scan func(dest ...any) error) error) error {
+// Query implements state.Source for what package state asks. It knows these queries, not SQL.
+func (d *database) Query(_ context.Context, query string, args []any, fn func(scan func(dest ...any) error) error) error {
 	rest, ok := strings.CutPrefix(query, "SELECT ")
 	list, from, found := strings.Cut(rest, " FROM ")
 	if !ok || !found {
 		return fmt.Errorf("unexpected query %q", query)
+	}
+	var pass func(k key, values []any) bool
+	switch name, _, _ := strings.Cut(from, " "); {
+	case strings.Contains(list, "CASE state WHEN 6 THEN NULL ELSE body END"):
+		list = strings.Replace(list, "CASE state WHEN 6 THEN NULL ELSE body END", bodyUnlessDone, 1)
+	case strings.HasPrefix(from, "vm_pool v JOIN history h ON h.vid = v.oid WHERE v.state <> 6 "):
+		list, from = strings.ReplaceAll(list, "h.", ""), "history"
+		pass = func(k key, _ []any) bool { return !d.done(key{k[0]}) }
+	case strings.Contains(from, " WHERE oid IN ("):
+		_, in, _ := strings.Cut(strings.TrimSuffix(from, ")"), "(")
+		ids := strings.Split(in, ",")
+		pass = func(k key, _ []any) bool { return slices.Contains(ids, fmt.Sprint(k[0])) }
+	case from == "history WHERE vid = ? ORDER BY seq":
+		pass = func(k key, _ []any) bool { return k[0] == number(args[0]) }
+	case strings.Contains(from, "WHERE"):
+		return fmt.Errorf("unexpected query %q of %s", query, name)
 	}
 	name, _, _ := strings.Cut(from, " ")
 	table := tableNamed(name)
 	if table == nil {
 		return fmt.Errorf("no table %q", name)
 	}
-	var columns []int
-	for _, c := range strings.Split(list, ", ") {
-		at := slices.Index(table.Columns, c)
-		if at < 0 {
-			return fmt.Errorf("table %s has no column %q", name, c)
+	return d.rows(table, strings.Split(list, ", "), pass, fn)
+}
+
+const bodyUnlessDone = "body unless done"
+
+func (d *database) done(vm key) bool {
+	return number(d.tables["vm_pool"][vm][slices.Index(db.VMPool.Columns, "state")]) == int64(6)
+}
+
+// rows hands the rows of a table that pass to fn, in the order of the key.
+func (d *database) rows(table *db.Table, list []string, pass func(key, []any) bool, fn func(scan func(dest ...any) error) error) error {
+	columns := make([]int, len(list))
+	for i, c := range list {
+		if c == bodyUnlessDone {
+			c = "body"
 		}
-		columns = append(columns, at)
+		if columns[i] = slices.Index(table.Columns, c); columns[i] < 0 {
+			return fmt.Errorf("table %s has no column %q", table.Name, c)
+		}
 	}
-	rows := d.tables[name]
+	rows := d.tables[table.Name]
 	keys := make([]key, 0, len(rows))
-	for k := range rows {
-		keys = append(keys, k)
+	for k, values := range rows {
+		if pass == nil || pass(k, values) {
+			keys = append(keys, k)
+		}
 	}
 	slices.SortFunc(keys, compareKeys)
 	for _, k := range keys {
 		values := rows[k]
 		err := fn(func(dest ...any) error {
 			for i, to := range dest {
-				if err := scan(to, values[columns[i]]); err != nil {
-					return fmt.Errorf("%s.%s: %w", name, table.Columns[columns[i]], err)
+				value := values[columns[i]]
+				if list[i] == bodyUnlessDone && d.done(k) {
+					value = nil
+				}
+				if err := scan(to, value); err != nil {
+					return fmt.Errorf("%s.%s: %w", table.Name, list[i], err)
 				}
 			}
 			return nil
@@ -179,6 +217,9 @@ func scan(to, value any) error {
 		}
 		return nil
 	case *sql.RawBytes:
+		if *p = nil; value == nil {
+			return nil
+		}
 		*p = sql.RawBytes(text)
 		isNumber = isText
 	default:

@@ -84,13 +84,18 @@ func (w *world) recovers(id int, success bool) bool {
 	nothing := state.SinkFunc(func(*state.Snapshot, []any) {})
 	store := state.NewStore(w.store.Snapshot(), w.conf, discard{}, nothing, func() time.Time { return w.clock }, quiet)
 	defer store.Close()
+	rests := false
 	for range 5 {
-		v := store.Snapshot().VMs.Get(id)
-		if v.State != vm.Active || v.LCMState == vm.Running {
-			return true
-		}
-		if err := store.Update(func(tx *state.Tx) error { return lifecycle.Recover(tx, id, success) }); err != nil {
-			return false
+		err := store.Update(func(tx *state.Tx) error {
+			if err := lifecycle.Recover(tx, id, success); err != nil {
+				return err
+			}
+			v := tx.VMs.Get(id)
+			rests = v.State != vm.Active || v.LCMState == vm.Running
+			return nil
+		})
+		if rests || err != nil {
+			return rests
 		}
 	}
 	return false

@@ -70,6 +70,7 @@ type world struct {
 	lostImage map[int]bool // images whose request may have been lost by a full disk
 	names     int
 	audited   *state.Snapshot // the last that was checked
+	living    map[int]bool    // the VMs that were in memory then
 	trace     func(format string, args ...any)
 }
 
@@ -85,7 +86,6 @@ func placeOf(v *vm.VM) place { return place{v.State, v.LCMState} }
 type origin struct {
 	conf *config.Config
 	db   *database
-	snap *state.Snapshot
 }
 
 var epoch = time.Unix(1400000000, 0)
@@ -102,7 +102,6 @@ func newOrigin(dir, authFile string) (*origin, error) {
 	}
 	store := state.NewStore(snap, conf, o.db, state.SinkFunc(func(*state.Snapshot, []any) {}), func() time.Time { return epoch }, quiet)
 	err = bootstrap.Run(store, conf, func(string) string { return authFile })
-	o.snap = store.Snapshot()
 	return o, errors.Join(err, store.Close())
 }
 
@@ -110,7 +109,11 @@ var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
 
 func newWorld(o *origin, trace func(string, ...any)) *world {
 	w := &world{conf: o.conf, db: o.db.clone(), clock: epoch, cut: map[int]place{}, lostImage: map[int]bool{}, trace: func(string, ...any) {}}
-	w.open(o.snap)
+	snap, err := state.Load(context.Background(), w.db, w.conf.MACPrefix)
+	if err != nil {
+		panic(err) // o was made of such a database
+	}
+	w.open(snap)
 	w.populate()
 	w.trace = trace
 	return w
@@ -365,10 +368,27 @@ func (w *world) cutOff() {
 func (w *world) check() []string {
 	var problems []string
 	if s := w.store.Snapshot(); s != w.audited {
-		problems = audit.Of(s).Check()
+		cloud := audit.Of(s)
+		cloud.VMs = append(cloud.VMs, w.ended(s)...)
+		problems = cloud.Check()
 		w.audited = s
 	}
 	return append(problems, w.stuck()...)
+}
+
+// ended are the VMs that have come to their end since the last check and left memory.
+func (w *world) ended(s *state.Snapshot) (ended []*vm.VM) {
+	living := map[int]bool{}
+	for v := range s.VMs.All() {
+		living[v.ID] = true
+	}
+	for id := range w.living {
+		if !living[id] {
+			ended = append(ended, s.VMs.Get(id))
+		}
+	}
+	w.living = living
+	return ended
 }
 
 // stuck lists VMs and images that wait for a driver which nobody has asked.
