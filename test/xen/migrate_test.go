@@ -53,7 +53,7 @@ func TestMigrate(t *testing.T) {
 			if out := guest.run(t, fmt.Sprintf("echo $kept; echo on-%s >>/root/file; sync", host)); out != "live" {
 				t.Errorf("on %s the guest says %q", host, out)
 			}
-			mustSSH(t, "xen01", "ping -c 3 -W 20 "+address)
+			mustSSH(t, "xen01", "sudo busybox ping -c 3 -W 20 "+address)
 		}
 		front.act(t, "shutdown", id, "DONE")
 		source := front.awaitImage(t, disk, "READY").text("SOURCE")

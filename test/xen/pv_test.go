@@ -143,7 +143,7 @@ func TestParavirtual(t *testing.T) {
 		}
 	})
 	check(t, "has the address of its context", func(t *testing.T) {
-		mustSSH(t, "xen01", "ping -c 3 -W 20 "+front.info(t, "vm", id).text("TEMPLATE/NIC/IP"))
+		mustSSH(t, "xen01", "sudo busybox ping -c 3 -W 20 "+front.info(t, "vm", id).text("TEMPLATE/NIC/IP"))
 	})
 	check(t, "is monitored as measured", func(t *testing.T) {
 		guest.run(t, "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done")
