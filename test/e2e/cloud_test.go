@@ -200,7 +200,12 @@ func (c *cloud) run(name string, args ...string) *program {
 		p.err = p.cmd.Wait()
 		close(p.done)
 	}()
-	c.t.Cleanup(func() { p.stop(c.t) })
+	c.t.Cleanup(func() {
+		p.stop(c.t)
+		if strings.Contains(p.said(), "DATA RACE") {
+			c.t.Errorf("%s: %s", p.name, p.said())
+		}
+	})
 	return p
 }
 

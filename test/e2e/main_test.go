@@ -8,12 +8,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
 // installed is the directory that share/scripts/install.sh has filled once for
 // all tests. Clouds link to its drivers.
 var installed string
+
+// buildFlags are those of the programs; with the race detector in the tests they have it too.
+var buildFlags []string
 
 func TestMain(m *testing.M) {
 	if runScriptedDriver(os.Args[1:]) {
@@ -32,7 +36,7 @@ func runTests(m *testing.M) int {
 	installed = filepath.Join(dir, "one")
 	root := filepath.Join("..", "..")
 	for _, args := range [][]string{
-		{"go", "build", "-o", filepath.Join(dir, "bin") + "/", "./cmd/..."},
+		slices.Concat([]string{"go", "build", "-o", filepath.Join(dir, "bin") + "/"}, buildFlags, []string{"./cmd/..."}),
 		{"sh", "share/scripts/install.sh", filepath.Join(dir, "bin"), installed},
 	} {
 		cmd := exec.Command(args[0], args[1:]...)
