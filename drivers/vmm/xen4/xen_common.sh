@@ -39,18 +39,38 @@ is_gone() { ! is_listed; }
 # The tool stacks forget it, and most calls name only the domain. It is needed to
 # start a domain again and tells the directory of the VM.
 
-# remember FILE: notes the deployment file of ID. The directory of the notes lies
-# where everybody may write: it has to be ours.
-remember() {
+# own_notes: makes the directory of the notes. It lies where everybody may write:
+# false if it is not ours.
+own_notes() {
     mkdir -p "$XEN_STATE_DIR" 2>/dev/null
     chmod 700 "$XEN_STATE_DIR" 2>/dev/null
-    if [ -n "$(find "$XEN_STATE_DIR" -prune -type d -user "$(id -u)" 2>/dev/null)" ]; then
-        printf '%s\n' "$1" >"$XEN_STATE_DIR/$ID" 2>/dev/null
-    fi
+    [ -n "$(find "$XEN_STATE_DIR" -prune -type d -user "$(id -u)" 2>/dev/null)" ]
+}
+
+# remember FILE: notes the deployment file of ID.
+remember() {
+    if own_notes; then printf '%s\n' "$1" >"$XEN_STATE_DIR/$ID" 2>/dev/null; fi
     return 0
 }
 
-forget() { rm -f "$XEN_STATE_DIR/$ID"; }
+forget() { rm -f "$XEN_STATE_DIR/$ID" "$XEN_STATE_DIR/$ID.still"; }
+
+# stand_still: notes that ID is paused on purpose, until go_on.
+stand_still() {
+    if own_notes; then : >"$XEN_STATE_DIR/$ID.still"; fi
+}
+
+go_on() { rm -f "$XEN_STATE_DIR/$ID.still"; }
+
+# standing_still: the names of these domains, blanks around each.
+standing_still() {
+    printf ' '
+    for still in "$XEN_STATE_DIR"/*.still; do
+        [ -e "$still" ] || continue
+        still=${still##*/}
+        printf '%s ' "${still%.still}"
+    done
+}
 
 # newest_deployment DIRECTORY: the deployment file with the highest number.
 newest_deployment() {
