@@ -182,8 +182,7 @@ func (p *pending) died(driver string) {
 	}
 	var failed, kept []*action
 	for _, a := range p.open {
-		switch {
-		case a.driver != driver || a.waiting:
+		if a.driver != driver || a.waiting {
 			kept = append(kept, a)
 			continue
 		}
