@@ -86,10 +86,10 @@ fail() {
 error_cause() {
     printf '%s\n' "$1" | LC_ALL=C awk '
         { gsub(/[[:cntrl:]]/, " "); sub(/^ +/, ""); sub(/ +$/, "") }
-        $0 == "" || seen[$0]++ || /^Parsing config/ { next }
+        $0 == "" || seen[$0]++ || /^Parsing config/ || /^sudo: unable to resolve host/ { next }
         /^mux_client_|^ControlSocket .*disabling multiplexing/ { next } # ssh goes on with a connection of its own
         { last = $0 }
-        kept < 3 && tolower($0) ~ /error|fail|cannot|could not|unable|denied|no such|not found|invalid|refused|no space|exist|is a directory|not match|unexpected|closed|timed out|corrupt|must be|too small/ {
+        kept < 3 && tolower($0) ~ /error|fail|cannot|could not|unable|denied|no such|not found|invalid|refused|no space|exist|is a directory|not match|unexpected|insufficient|closed|timed out|corrupt|must be|too small/ {
             cause = cause (kept++ ? "; " : "") $0
         }
         END { if (cause == "") cause = last; print substr(cause, 1, 500) }'
