@@ -85,8 +85,14 @@ func (p *pending) add(a *action) error {
 	if p.lost[a.driver] {
 		return fmt.Errorf("the driver %s does not run", a.driver)
 	}
-	// From now on an answer belongs to this one.
-	p.open = slices.DeleteFunc(p.open, func(o *action) bool { return o.overdue && o.same(a.driver, a.name, a.object) })
+	// From now on an answer belongs to this one: what was given up, or asked before, waits no more.
+	p.open = slices.DeleteFunc(p.open, func(o *action) bool {
+		replaced := (o.overdue || o.harmless) && o.same(a.driver, a.name, a.object)
+		if replaced {
+			o.stopTimer()
+		}
+		return replaced
+	})
 	p.open = append(p.open, a)
 	if _, down := p.down[a.driver]; down {
 		a.waiting = true

@@ -128,6 +128,19 @@ func TestHarmlessDeath(t *testing.T) {
 	b.check(t, "POLL POLL", "POLL: the driver d died during the action")
 }
 
+// TestHarmlessAgain: of equal questions the last one counts, however often a silent driver is asked.
+func TestHarmlessAgain(t *testing.T) {
+	b := newBench()
+	for range 3 {
+		b.request("POLL", 1, func(a *action) { a.harmless = true; limit(a) })
+	}
+	if len(b.open) != 1 || len(b.timers) != 1 {
+		t.Errorf("%d actions and %d timers are open", len(b.open), len(b.timers))
+	}
+	b.fire()
+	b.check(t, "POLL POLL POLL", "POLL: no answer within 1m0s")
+}
+
 // TestLostDriver: when the successor does not come, nothing waits for it any more.
 func TestLostDriver(t *testing.T) {
 	b := newBench()
