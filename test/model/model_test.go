@@ -3,6 +3,7 @@ package model
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -13,6 +14,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"goned/core/vm"
 )
 
 var (
@@ -48,10 +51,11 @@ func sequence(seed uint64) []step {
 	return steps
 }
 
-// run takes the steps from a new cloud on, then ends all that lives. It gives the number of steps that it took and what was wrong
-// after the last.
-func run(o *origin, steps []step, trace func(string, ...any)) (taken int, problems []string) {
+// run takes the steps from a new cloud on, then ends all that lives. It gives the number of steps that it took, what was wrong
+// after the last, and where VMs have been.
+func run(o *origin, steps []step, trace func(string, ...any)) (taken int, problems []string, seen map[place]bool) {
 	w := newWorld(o, trace)
+	seen = w.seen
 	defer func() {
 		if p := recover(); p != nil {
 			problems = []string{fmt.Sprintf("panic: %v\n%s", p, debug.Stack())}
@@ -63,11 +67,11 @@ func run(o *origin, steps []step, trace func(string, ...any)) (taken int, proble
 	for i, s := range steps {
 		trace("-- %d: %s", i, kinds[s.kind].name)
 		if problems := w.step(s); len(problems) > 0 {
-			return i + 1, problems
+			return i + 1, problems, seen
 		}
 	}
 	trace("-- the end")
-	return len(steps), w.end()
+	return len(steps), w.end(), seen
 }
 
 // shrink leaves out steps as long as the same kind of thing stays wrong.
@@ -79,7 +83,7 @@ func shrink(o *origin, steps []step, deadline time.Time) []step {
 				return steps
 			}
 			shorter := append(append([]step{}, steps[:at]...), steps[at+size:]...)
-			if taken, problems := run(o, shorter, silent); len(problems) > 0 {
+			if taken, problems, _ := run(o, shorter, silent); len(problems) > 0 {
 				steps = shorter[:taken]
 			} else {
 				at += size
@@ -93,20 +97,25 @@ func shrink(o *origin, steps []step, deadline time.Time) []step {
 func TestModel(t *testing.T) {
 	o := testOrigin(t)
 	if *flagSeed != 0 {
-		if _, problems := run(o, sequence(*flagSeed), t.Logf); len(problems) > 0 {
+		if _, problems, _ := run(o, sequence(*flagSeed), t.Logf); len(problems) > 0 {
 			t.Error(strings.Join(problems, "\n"))
 		}
 		return
 	}
 	var next, taken atomic.Uint64
 	var failed atomic.Bool
+	var mu sync.Mutex // guards seen
+	seen := map[place]bool{}
 	var wg sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
 			for !failed.Load() && taken.Load() < uint64(*flagSteps) {
 				seed := next.Add(1)
-				n, problems := run(o, sequence(seed), func(string, ...any) {})
+				n, problems, places := run(o, sequence(seed), func(string, ...any) {})
 				taken.Add(uint64(n))
+				mu.Lock()
+				maps.Copy(seen, places)
+				mu.Unlock()
 				if len(problems) > 0 && failed.CompareAndSwap(false, true) {
 					report(t, o, seed, n)
 				}
@@ -115,12 +124,30 @@ func TestModel(t *testing.T) {
 	}
 	wg.Wait()
 	t.Logf("%d steps, seeds 1 to %d", taken.Load(), next.Load())
+	if !failed.Load() && taken.Load() >= 100_000 {
+		everywhere(t, seen)
+	}
+}
+
+// everywhere checks that the steps have led to all places of the life of a VM. DONE is no place in memory.
+func everywhere(t *testing.T, seen map[place]bool) {
+	for s := vm.Pending; s <= vm.Undeployed; s++ {
+		if s != vm.Active && s != vm.Done && !seen[place{state: s}] {
+			t.Errorf("no VM has ever been %s", s)
+		}
+	}
+	for l := vm.Prolog; l <= vm.BootUndeploy; l++ {
+		passing := l == vm.Failure || l == vm.CleanupDelete
+		if seen[place{vm.Active, l}] == passing {
+			t.Errorf("VMs have been seen in %s: %v", l, !passing)
+		}
+	}
 }
 
 // report shows the shortest sequence that still goes wrong.
 func report(t *testing.T, o *origin, seed uint64, length int) {
 	steps := shrink(o, sequence(seed)[:length], time.Now().Add(20*time.Second))
 	var log strings.Builder
-	_, problems := run(o, steps, func(format string, args ...any) { fmt.Fprintf(&log, format+"\n", args...) })
+	_, problems, _ := run(o, steps, func(format string, args ...any) { fmt.Fprintf(&log, format+"\n", args...) })
 	t.Errorf("seed %d goes wrong after %d steps, cut down to %d:\n%s\n%s", seed, length, len(steps), log.String(), strings.Join(problems, "\n"))
 }

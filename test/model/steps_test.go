@@ -518,7 +518,10 @@ func (w *world) reportHost() {
 
 // monitor is a tick of the timers.
 func (w *world) monitor() {
-	switch w.rand.IntN(3) {
+	switch w.rand.IntN(4) {
+	case 3:
+		w.trace("what was cut off is asked about")
+		w.update(lifecycle.AskInterrupted)
 	case 0:
 		w.trace("hosts are due")
 		w.update(func(tx *state.Tx) error { monitor.AskHosts(tx); return nil })

@@ -65,8 +65,9 @@ type world struct {
 	sent []any
 
 	asked     []request
-	answered  []request // the last few, to be answered once more
-	cut       map[int]place
+	answered  []request     // the last few, to be answered once more
+	cut       map[int]place // VMs whose request may have been lost, and where they were then
+	seen      map[place]bool
 	lostImage map[int]bool // images whose request may have been lost by a full disk
 	names     int
 	audited   *state.Snapshot // the last that was checked
@@ -108,7 +109,7 @@ func newOrigin(dir, authFile string) (*origin, error) {
 var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
 
 func newWorld(o *origin, trace func(string, ...any)) *world {
-	w := &world{conf: o.conf, db: o.db.clone(), clock: epoch, cut: map[int]place{}, lostImage: map[int]bool{}, trace: func(string, ...any) {}}
+	w := &world{conf: o.conf, db: o.db.clone(), clock: epoch, cut: map[int]place{}, seen: map[place]bool{}, lostImage: map[int]bool{}, trace: func(string, ...any) {}}
 	snap, err := state.Load(context.Background(), w.db, w.conf.MACPrefix)
 	if err != nil {
 		panic(err) // o was made of such a database
@@ -396,6 +397,7 @@ func (w *world) stuck() []string {
 	var problems []string
 	s := w.store.Snapshot()
 	for v := range s.VMs.All() {
+		w.seen[placeOf(v)] = true
 		if where, cut := w.cut[v.ID]; cut && where == placeOf(v) {
 			continue
 		}
