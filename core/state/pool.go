@@ -28,7 +28,7 @@ type Object[T any] interface {
 }
 
 const (
-	chunkBits = 7
+	chunkBits = 6
 	chunkSize = 1 << chunkBits
 )
 

@@ -1,10 +1,8 @@
 package vnet
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 
 	"goned/core/resource"
@@ -89,53 +87,21 @@ func (n *VNet) appendLease(dst []byte, l *Lease) []byte {
 
 // LoadLease adds the lease of a row, in any order; the last with an IP counts.
 func (n *VNet) LoadLease(l Lease) {
-	i, exists := n.find(l.IP)
-	if exists {
-		n.used -= int(number(n.Leases[i].Used))
-		n.Leases[i] = l
-	} else {
-		n.Leases = slices.Insert(n.Leases, i, l)
-	}
-	n.used += int(number(l.Used))
+	old, _ := n.leases.get(l.IP)
+	n.leases.set(l)
+	n.used += int(number(l.Used) - number(old.Used))
 }
 
 // LeaseChanges says which rows make the leases of old, which may be nil, those of n: put are to be written, gone to be deleted.
 func (n *VNet) LeaseChanges(old *VNet) (put []Lease, gone []IP) {
-	var was []Lease
-	if old != nil {
-		was = old.Leases
+	if old == nil {
+		return n.leases.changes(&table{})
 	}
-	now := n.Leases
-	for len(was) > 0 || len(now) > 0 {
-		switch {
-		case len(now) == 0 || len(was) > 0 && was[0].IP < now[0].IP:
-			gone = append(gone, was[0].IP)
-			was = was[1:]
-		case len(was) == 0 || now[0].IP < was[0].IP:
-			put = append(put, now[0])
-			now = now[1:]
-		default:
-			if was[0] != now[0] {
-				put = append(put, now[0])
-			}
-			was, now = was[1:], now[1:]
-		}
-	}
-	return put, gone
-}
-
-func (n *VNet) find(ip IP) (int, bool) {
-	return slices.BinarySearchFunc(n.Leases, ip, func(l Lease, ip IP) int { return cmp.Compare(l.IP, ip) })
+	return n.leases.changes(&old.leases)
 }
 
 // Lookup is the lease of an address. A free address of a ranged network has none.
-func (n *VNet) Lookup(ip IP) (Lease, bool) {
-	i, ok := n.find(ip)
-	if !ok {
-		return Lease{}, false
-	}
-	return n.Leases[i], true
-}
+func (n *VNet) Lookup(ip IP) (Lease, bool) { return n.leases.get(ip) }
 
 // Take gives vid the next free lease. It reports false when there is none.
 //
@@ -150,14 +116,15 @@ func (n *VNet) Take(vid int) (Lease, bool) {
 		n.next = offset
 		return n.grant(n.Start+IP(offset), vid), true
 	}
-	for k := range n.Leases {
-		i := (n.next + k) % len(n.Leases)
-		if !n.Leases[i].Used {
-			n.next = (i + 1) % len(n.Leases)
-			return n.grant(n.Leases[i].IP, vid), true
-		}
+	i, ip, ok := n.leases.free(n.next)
+	if !ok {
+		i, ip, ok = n.leases.free(0)
 	}
-	return Lease{}, false
+	if !ok {
+		return Lease{}, false
+	}
+	n.next = (i + 1) % n.leases.n
+	return n.grant(ip, vid), true
 }
 
 // TakeIP gives vid the lease of that address, if the network has the address and it is free.
@@ -173,20 +140,20 @@ func (n *VNet) Has(ip IP) bool {
 	if n.Type == Ranged {
 		return n.Start <= ip && ip <= n.End
 	}
-	_, ok := n.find(ip)
+	_, ok := n.leases.get(ip)
 	return ok
 }
 
 // grant marks a free address of the network as used by vid.
 func (n *VNet) grant(ip IP, vid int) Lease {
-	i, ok := n.find(ip)
+	l, ok := n.leases.get(ip)
 	if !ok {
-		n.Leases = slices.Insert(n.Leases, i, Lease{IP: ip, MAC: MAC{n.macPrefix, uint32(ip)}})
+		l = Lease{IP: ip, MAC: MAC{n.macPrefix, uint32(ip)}}
 	}
-	n.Leases[i].Used = true
-	n.Leases[i].VID = vid
+	l.Used, l.VID = true, vid
+	n.leases.set(l)
 	n.used++
-	return n.Leases[i]
+	return l
 }
 
 // freeOffset finds the first free address of the range, from next on and then from the start. Runs of used leases are skipped
@@ -204,30 +171,20 @@ func (n *VNet) freeOffset() (int, bool) {
 }
 
 // gap is the smallest offset, not below from, whose address is not used. It may lie behind the range.
-func (n *VNet) gap(from int) int {
-	i, _ := n.find(n.Start + IP(from))
-	for ; i < len(n.Leases); i++ {
-		l := &n.Leases[i]
-		if l.IP != n.Start+IP(from) || !l.Used {
-			break
-		}
-		from++
-	}
-	return from
-}
+func (n *VNet) gap(from int) int { return int(n.leases.gap(n.Start+IP(from)) - n.Start) }
 
 // Release gives back the lease of ip if vid has it. It reports whether that was so.
 func (n *VNet) Release(vid int, ip IP) bool {
-	i, ok := n.find(ip)
-	if !ok || !n.Leases[i].Used || n.Leases[i].VID != vid {
+	l, ok := n.leases.get(ip)
+	if !ok || !l.Used || l.VID != vid {
 		return false
 	}
 	n.used--
 	if n.Type == Ranged {
-		n.Leases = slices.Delete(n.Leases, i, i+1)
+		n.leases.remove(ip)
 		return true
 	}
-	n.Leases[i].Used = false
-	n.Leases[i].VID = Held
+	l.Used, l.VID = false, Held
+	n.leases.set(l)
 	return true
 }

@@ -3,7 +3,6 @@ package vnet
 import (
 	"errors"
 	"fmt"
-	"slices"
 
 	"goned/core/template"
 )
@@ -48,11 +47,10 @@ func (n *VNet) addLease(v *template.Vector) error {
 	if macText == "" {
 		mac = MAC{Prefix: n.macPrefix, Suffix: uint32(ip)}
 	}
-	i, exists := n.find(ip)
-	if exists {
+	if _, exists := n.leases.get(ip); exists {
 		return fmt.Errorf("Error inserting lease, IP %s already exists", ipText)
 	}
-	n.Leases = slices.Insert(n.Leases, i, Lease{IP: ip, MAC: mac, VID: Held})
+	n.leases.set(Lease{IP: ip, MAC: mac, VID: Held})
 	n.next = 0
 	return nil
 }
@@ -72,17 +70,17 @@ func (n *VNet) RemoveLeases(t *template.Template) error {
 	if !ok {
 		return fmt.Errorf("Error deleting lease, malformed IP = %s", text)
 	}
-	i, ok := n.find(ip)
+	l, ok := n.leases.get(ip)
 	if !ok {
 		return fmt.Errorf("Error deleting lease, IP %s is not part of NET %d", text, n.ID)
 	}
-	if n.Leases[i].Used && n.Leases[i].VID != Held {
+	if l.Used && l.VID != Held {
 		return fmt.Errorf("Error deleting lease, IP %s is currently in use", text)
 	}
-	if n.Leases[i].Used {
+	if l.Used {
 		n.used--
 	}
-	n.Leases = slices.Delete(n.Leases, i, i+1)
+	n.leases.remove(ip)
 	n.next = 0
 	return nil
 }

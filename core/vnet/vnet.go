@@ -3,7 +3,7 @@ package vnet
 
 import (
 	"fmt"
-	"slices"
+	"iter"
 	"strconv"
 
 	"goned/core/resource"
@@ -36,15 +36,14 @@ type VNet struct {
 	// Start and End are the first and last address of a ranged network.
 	Start, End IP
 	Template   *template.Template
-	// Leases are sorted by IP, one for each row of the database. A fixed network lists all its addresses, a ranged one those that
-	// are used or held. They change by the methods only, which keep count.
-	Leases []Lease
 
+	// leases has one for each row of the database. A fixed network lists all its addresses, a ranged one those that are used or held.
+	leases table
 	// used counts the used and held leases.
 	used int
 	// macPrefix are the first two bytes of MACs that are made here.
 	macPrefix uint16
-	// next is where the search for a free lease starts: an offset from Start in a ranged network, an index of Leases in a
+	// next is where the search for a free lease starts: an offset from Start in a ranged network, an index of leases in a
 	// fixed one. It lives in memory only, as in 4.6.
 	next int
 	// global and site are the upper halves of the prefixes, 0 for none.
@@ -68,13 +67,16 @@ func Key(uid int, name string) string { return strconv.Itoa(uid) + ":" + name }
 func (n *VNet) Clone() *VNet {
 	c := *n
 	c.Template = n.Template.Clone()
-	c.Leases = slices.Clone(n.Leases)
+	c.leases = n.leases.clone()
 	return &c
 }
 
 // SetMACPrefix sets the first two bytes of the MACs that the network makes: MAC_PREFIX of the configuration. It is no part of
 // the document: loaders call it after Parse.
 func (n *VNet) SetMACPrefix(prefix uint16) { n.macPrefix = prefix }
+
+// Leases walks the leases by ascending address.
+func (n *VNet) Leases() iter.Seq[Lease] { return n.leases.all() }
 
 // Used is the number of leases that are used or held.
 func (n *VNet) Used() int { return n.used }
@@ -83,7 +85,7 @@ func (n *VNet) Used() int { return n.used }
 func (n *VNet) PoolXML() []byte { return n.appendXML(make([]byte, 0, 1536), false) }
 
 // InfoXML is the document of one.vn.info: with leases.
-func (n *VNet) InfoXML() []byte { return n.appendXML(make([]byte, 0, 1536+256*len(n.Leases)), true) }
+func (n *VNet) InfoXML() []byte { return n.appendXML(make([]byte, 0, 1536+256*n.leases.n), true) }
 
 func (n *VNet) appendXML(dst []byte, leases bool) []byte {
 	dst = n.Base.AppendXML(append(dst, "<VNET>"...), nil)
@@ -106,8 +108,8 @@ func (n *VNet) appendXML(dst []byte, leases bool) []byte {
 	dst = n.Template.AppendXML(dst, "TEMPLATE")
 	if leases {
 		dst = append(dst, "<LEASES>"...)
-		for i := range n.Leases {
-			dst = n.appendLease(dst, &n.Leases[i])
+		for l := range n.leases.all() {
+			dst = n.appendLease(dst, &l)
 		}
 		dst = append(dst, "</LEASES>"...)
 	}

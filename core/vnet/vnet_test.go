@@ -234,7 +234,7 @@ func TestLeasesHaveOneOwner(t *testing.T) {
 					r.Fatal(err)
 				}
 				again.SetMACPrefix(n.macPrefix)
-				for _, l := range slices.Backward(n.Leases) {
+				for _, l := range slices.Backward(slices.Collect(n.Leases())) {
 					again.LoadLease(l)
 				}
 				n = again
@@ -248,7 +248,7 @@ func TestLeasesHaveOneOwner(t *testing.T) {
 						r.Fatalf("%s has %+v, want owner %d", ip, l, vid)
 					}
 				}
-				if !slices.IsSortedFunc(n.Leases, func(a, b Lease) int { return int(a.IP) - int(b.IP) }) {
+				if !slices.IsSortedFunc(slices.Collect(n.Leases()), func(a, b Lease) int { return int(a.IP) - int(b.IP) }) {
 					r.Fatal("leases out of order")
 				}
 			},
@@ -268,7 +268,7 @@ func grant(r *rapid.T, n *VNet, owner map[IP]int, l Lease, vid int) {
 
 func sizeOf(n *VNet) int {
 	if n.Type == Fixed {
-		return len(n.Leases)
+		return n.leases.n
 	}
 	return int(n.End-n.Start) + 1
 }
@@ -295,7 +295,7 @@ func TestLeaseChanges(t *testing.T) {
 			now.LoadLease(l)
 		}
 		rows := map[IP]Lease{}
-		for _, l := range old.Leases {
+		for l := range old.Leases() {
 			rows[l.IP] = l
 		}
 		put, gone := now.LeaseChanges(old)
@@ -308,10 +308,10 @@ func TestLeaseChanges(t *testing.T) {
 			}
 			rows[l.IP] = l
 		}
-		if len(rows) != len(now.Leases) {
-			r.Fatalf("%d rows, want %d", len(rows), len(now.Leases))
+		if len(rows) != now.leases.n {
+			r.Fatalf("%d rows, want %d", len(rows), now.leases.n)
 		}
-		for _, l := range now.Leases {
+		for l := range now.Leases() {
 			if rows[l.IP] != l {
 				r.Fatalf("row %+v, want %+v", rows[l.IP], l)
 			}

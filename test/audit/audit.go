@@ -227,7 +227,7 @@ func (a *audit) leases() {
 	}
 	for _, n := range a.Nets {
 		used := 0
-		for _, l := range n.Leases {
+		for l := range n.Leases() {
 			if l.Used {
 				used++
 			}

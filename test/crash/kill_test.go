@@ -322,7 +322,7 @@ func end(c *cloud) {
 		}
 	}
 	for _, n := range a.Nets {
-		for _, l := range n.Leases {
+		for l := range n.Leases() {
 			if l.VID == vnet.Held && l.Used {
 				c.root("one.vn.release", n.ID, fmt.Sprintf("LEASES = [ IP = %s ]", l.IP))
 			}

@@ -39,7 +39,7 @@ func (w *world) end() []string {
 		problems = append(problems, w.endOfImage(img)...)
 	}
 	for _, n := range collect(w.store.Snapshot().Nets.All()) {
-		for _, l := range n.Leases {
+		for l := range n.Leases() {
 			if l.Used {
 				w.call("oneadmin", "one.vn.release", n.ID, fmt.Sprintf("LEASES=[IP=%s]", l.IP))
 			}
