@@ -132,7 +132,7 @@ func TestListingsLookAtFew(t *testing.T) {
 				break
 			}
 		}
-		if got == 0 || f.objects > tc.objects || f.runs > n/128+1 {
+		if got == 0 || f.objects > tc.objects || f.runs > n/50 {
 			t.Errorf("%s: %d objects found, %d looked at in %d runs", name, got, f.objects, f.runs)
 		}
 	}

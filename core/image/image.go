@@ -130,7 +130,7 @@ func (i *Image) Clone() *Image {
 
 // PoolXML is the document, the same in the database, in listings and for one.image.info.
 func (i *Image) PoolXML() []byte {
-	dst := i.Base.AppendXML(append(make([]byte, 0, 1536), "<IMAGE>"...), nil)
+	dst := i.Base.AppendXML(append(make([]byte, 0, 1536+len("<ID>123456</ID>")*len(i.VMs)), "<IMAGE>"...), nil)
 	dst = resource.AppendInt(dst, "TYPE", int64(i.Type))
 	dst = resource.AppendInt(dst, "DISK_TYPE", int64(i.DiskType))
 	dst = resource.AppendInt(dst, "PERSISTENT", number(i.Persistent))

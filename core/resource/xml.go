@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unique"
 
 	"goned/core/template/xmldoc"
 )
@@ -116,10 +117,11 @@ func (r *Reader) Element(name string) *xmldoc.Node {
 	return c
 }
 
-// Text is the text of a child that must exist.
+// Text is the text of a child that must exist. It does not refer to the document, which would stay in memory with it; equal texts
+// are in memory once.
 func (r *Reader) Text(name string) string {
 	if c := r.Element(name); c != nil {
-		return c.Text
+		return unique.Make(c.Text).Value()
 	}
 	return ""
 }

@@ -3,8 +3,10 @@ package template
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
+	"unique"
 
 	"goned/core/template/xmldoc"
 )
@@ -108,8 +110,57 @@ func safeValue(s string) bool { return !strings.Contains(s, "]]>") && xmldoc.Val
 //     the last counts; there may be no pair at all;
 //   - dropped otherwise.
 //
-// A nil element gives an empty template.
-func FromElement(e *xmldoc.Node) *Template { return fromElement(e, false) }
+// A nil element gives an empty template. The template does not refer to the
+// text of the document, which would stay in memory with it.
+func FromElement(e *xmldoc.Node) *Template {
+	t := fromElement(e, false)
+	t.detach()
+	return t
+}
+
+// detach copies all values into one string of their own and takes names from
+// the stock that all templates share.
+func (t *Template) detach() {
+	var values strings.Builder
+	size := 0
+	for value := range t.values() {
+		size += len(*value)
+	}
+	values.Grow(size)
+	for value := range t.values() {
+		values.WriteString(*value)
+	}
+	rest := values.String()
+	for value := range t.values() {
+		*value, rest = rest[:len(*value)], rest[len(*value):]
+	}
+	for i := range t.attrs {
+		a := &t.attrs[i]
+		a.Name = unique.Make(a.Name).Value()
+		for j := range a.Vec.Pairs() {
+			a.Vec.pairs[j].Key = unique.Make(a.Vec.pairs[j].Key).Value()
+		}
+	}
+}
+
+// values goes through the places of all values.
+func (t *Template) values() iter.Seq[*string] {
+	return func(yield func(*string) bool) {
+		for i := range t.attrs {
+			if a := &t.attrs[i]; a.Vec == nil {
+				if !yield(&a.Value) {
+					return
+				}
+				continue
+			}
+			for j := range t.attrs[i].Vec.pairs {
+				if !yield(&t.attrs[i].Vec.pairs[j].Value) {
+					return
+				}
+			}
+		}
+	}
+}
 
 func fromElement(e *xmldoc.Node, unique bool) *Template {
 	if e == nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unique"
 
 	"goned/core/resource"
 	"goned/core/template/xmldoc"
@@ -29,7 +30,8 @@ type Record struct {
 	ESTime, EETime int64
 	Reason         Reason
 	Action         Action
-	// VMInfo is the VM document that the record's row in the history table ends with; empty reads as <VM/>.
+	// VMInfo is the VM document that the record's row in the history table ends with; empty reads as <VM/>. Only the last two
+	// records of a VM have it, which are the ones that change.
 	VMInfo string
 }
 
@@ -120,7 +122,7 @@ func readRecord(doc *xmldoc.Node) (Record, error) {
 		Reason: Reason(r.Int("REASON")), Action: Action(r.Int("ACTION")),
 	}
 	if n := doc.Child("VNMMAD"); n != nil {
-		rec.VNMMAD = n.Text
+		rec.VNMMAD = unique.Make(n.Text).Value()
 	}
 	return rec, r.Err
 }

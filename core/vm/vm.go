@@ -89,7 +89,15 @@ func (v *VM) AddRecord(r Record) *Record {
 	}
 	r.VMInfo = string(v.SnapshotXML())
 	v.History = append(v.History, r)
+	v.forgetInfo()
 	return v.Current()
+}
+
+// forgetInfo drops the VM documents of old records: their rows are not written again.
+func (v *VM) forgetInfo() {
+	for i := range v.History[:max(len(v.History)-2, 0)] {
+		v.History[i].VMInfo = ""
+	}
 }
 
 // CopyRecord appends a copy of an earlier record with all times, reason and action unset: the VM runs on where that record says.
@@ -113,6 +121,7 @@ func (v *VM) LoadRecord(r *Record) error {
 	} else {
 		v.History = slices.Insert(v.History, i, *r)
 	}
+	v.forgetInfo()
 	return nil
 }
 
