@@ -291,6 +291,17 @@ ssh_make_path() {
     return 0
 }
 
+# lvcreate asks whether to wipe what an earlier volume has left there, and would take
+# the rest of the script that it stands in for the answer.
+WIPED_LVCREATE="echo y | $SUDO $LVCREATE"
+
+# or_no_volume COMMAND GROUP/VOLUME: a line for a script on a host, where COMMAND
+# fills a volume that was just made. If it fails the volume goes away, too.
+or_no_volume() {
+    # shellcheck disable=SC2016 # $status is the host's
+    printf '%s || { status=$?; %s -f %s >&2; exit $status; }\n' "$1" "$SUDO $LVREMOVE" "$2"
+}
+
 # --- paths, file systems ------------------------------------------------------
 
 fix_dir_slashes() {

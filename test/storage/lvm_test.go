@@ -154,6 +154,11 @@ func TestLVM(t *testing.T) {
 		}
 		wantVolumes(state)
 	}
+	// A new volume where another one with a file system was.
+	ds("rm", "<SOURCE>h1:"+group+".lv-one-2</SOURCE>", "2")
+	ds("mkfs", "<FSTYPE>raw</FSTYPE><SIZE>8</SIZE>", "2")
+	state[dev("lv-one-2")] = "8 MB: "
+	wantVolumes(state)
 	if got := ds("monitor", "", "1"); !regexp.MustCompile(`^USED_MB=[0-9.]+\nTOTAL_MB=[0-9.]+\nFREE_MB=[0-9.]+$`).MatchString(got) || strings.Contains(got, "FREE_MB=0\n") {
 		t.Errorf("monitor prints %q", got)
 	}
