@@ -83,7 +83,7 @@ func (f *family[T]) info(c *Call) (any, error) {
 		if f.document != nil {
 			return f.document(s, obj), nil
 		}
-		return Document{f.pool(s).Reloaded(id)}, nil
+		return Document(f.pool(s).Reloaded(id)), nil
 	})
 }
 

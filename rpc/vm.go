@@ -43,13 +43,18 @@ var vms = &family[*vm.VM]{
 
 // vmDocument is a VM with all its history records, where listings have the last one only.
 func vmDocument(s *state.Snapshot, v *vm.VM) Document {
-	doc := s.VMs.Reloaded(v.ID)
+	doc := Document(s.VMs.Reloaded(v.ID))
 	if len(v.History) < 2 {
-		return Document{doc}
+		return doc
 	}
+	last := doc[len(doc)-1]
 	// The last one is it: a value of a template before it may contain the same.
-	last := bytes.LastIndex(doc, []byte("&lt;HISTORY_RECORDS&gt;"))
-	return Document{doc[:max(last, 0)], resource.AppendEscaped(nil, v.AppendHistory(nil)), []byte("&lt;/VM&gt;")}
+	records := bytes.LastIndex(last, []byte("&lt;HISTORY_RECORDS&gt;"))
+	if records < 0 {
+		return escaped(v.InfoXML())
+	}
+	doc[len(doc)-1] = last[:records]
+	return append(doc, resource.AppendEscaped(nil, v.AppendHistory(nil)), []byte("&lt;/VM&gt;"))
 }
 
 func vmMethods() []*Method {

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"errors"
 	"log/slog"
 	"path/filepath"
@@ -175,16 +176,28 @@ func TestReloaded(t *testing.T) {
 			id = tx.NextID(VMIDs)
 			v := &vm.VM{Base: resource.Base{ID: id}, Template: &template.Template{}, UserTemplate: &template.Template{}, Fresh: true}
 			v.Template.AddVector("CONTEXT", template.NewVector(template.Pair{Key: "A", Value: value}, template.Pair{Key: "B", Value: "2"}))
+			v.UserTemplate.AddVector("V", template.NewVector(template.Pair{Key: "A", Value: value}, template.Pair{Key: "B", Value: "2"}))
 			tx.VMs.Insert(v)
 		})
 		p := &s.Snapshot().VMs
 		for range 2 {
-			if got, want := string(p.Reloaded(id)), string(escape(p.Get(id).ReloadedXML())); got != want {
+			if got, want := string(bytes.Join(p.Reloaded(id), nil)), string(escape(p.Get(id).ReloadedXML())); got != want {
 				t.Errorf("A=%q: got %s, want %s", value, got, want)
 			}
 		}
-		if same := &p.Reloaded(id)[0] == &p.Listing(id)[0]; same != (value != "") {
-			t.Errorf("A=%q: the listing serves: %v", value, same)
+		if &p.Reloaded(id)[0][0] != &p.Listing(id)[0] {
+			t.Errorf("A=%q: nothing of the listing is used", value)
+		}
+	}
+}
+
+func TestSplice(t *testing.T) {
+	for _, from := range []string{"", "a", "aa", "aaa", "abcabc", "xaay"} {
+		for _, doc := range []string{"", "a", "aa", "aaaa", "abc", "xay", "xaaay", "other"} {
+			s := newSplice([]byte(from), []byte(doc))
+			if got := string(bytes.Join(s.pieces([]byte(from)), nil)); got != doc {
+				t.Errorf("%q by %q: got %q", doc, from, got)
+			}
 		}
 	}
 }

@@ -41,7 +41,34 @@ type entry[T Object[T]] struct {
 	escaped []byte
 
 	compared sync.Once
-	plain    bool // reading the object back would change nothing in its listing
+	reread   splice
+}
+
+// splice is a document that is another one but for what stands between its first head and its last tail bytes.
+type splice struct {
+	head, tail int
+	middle     []byte
+}
+
+// newSplice expresses doc by another document, from.
+func newSplice(from, doc []byte) splice {
+	s := splice{}
+	for s.head < min(len(from), len(doc)) && from[s.head] == doc[s.head] {
+		s.head++
+	}
+	for rest := min(len(from), len(doc)) - s.head; s.tail < rest && from[len(from)-1-s.tail] == doc[len(doc)-1-s.tail]; {
+		s.tail++
+	}
+	s.middle = bytes.Clone(doc[s.head : len(doc)-s.tail])
+	return s
+}
+
+// pieces are the document, made of the other one.
+func (s *splice) pieces(from []byte) [][]byte {
+	if s.head == len(from) && len(s.middle) == 0 {
+		return [][]byte{from}
+	}
+	return [][]byte{from[:s.head], s.middle, from[len(from)-s.tail:]}
 }
 
 // listing is the object's document, escaped for an XML-RPC string.
@@ -63,24 +90,15 @@ type Reloader interface {
 	ReloadedXML() []byte
 }
 
-// reloaded is the listing form of the object as reading it back gives it. It is kept only where it is that of listings.
-func (e *entry[T]) reloaded() []byte {
+// reloaded is the document as reading the object back gives it, in pieces. Of most objects it is the listing form but for an empty
+// value or two, and shares its memory.
+func (e *entry[T]) reloaded() [][]byte {
 	r, ok := any(e.obj).(Reloader)
 	if !ok {
-		return e.listing()
+		return [][]byte{e.listing()}
 	}
-	var doc []byte
-	e.compared.Do(func() {
-		doc = escape(r.ReloadedXML())
-		e.plain = bytes.Equal(doc, e.listing())
-	})
-	switch {
-	case e.plain:
-		return e.listing()
-	case doc == nil:
-		doc = escape(r.ReloadedXML())
-	}
-	return doc
+	e.compared.Do(func() { e.reread = newSplice(e.listing(), escape(r.ReloadedXML())) })
+	return e.reread.pieces(e.listing())
 }
 
 func escape[B string | []byte](body B) []byte {
@@ -208,14 +226,14 @@ func (p *Pool[T]) Listings(dst [][]byte, ids []int) [][]byte {
 }
 
 // Reloaded is the document of the object with this id as reading it back from the database gives it, escaped for an XML-RPC
-// string: what info methods return (see Reloader).
-func (p *Pool[T]) Reloaded(id int) []byte {
+// string and in pieces: what info methods return (see Reloader).
+func (p *Pool[T]) Reloaded(id int) [][]byte {
 	e := p.find(id)
 	switch {
 	case e == nil:
 		return nil
 	case p.archive.holds(e):
-		return p.archive.listings([]int{id})[id]
+		return [][]byte{p.archive.listings([]int{id})[id]}
 	}
 	return e.reloaded()
 }
