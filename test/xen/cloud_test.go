@@ -343,6 +343,14 @@ func (c *cloud) host(t *testing.T, name string) int {
 	return id
 }
 
+// second is the host for what does not need the first one.
+func second() string {
+	if os.Getenv("XEN_LAB_HOSTS") == "1" {
+		return "xen01"
+	}
+	return "xen02"
+}
+
 // lastLines is the end of a log file, without the many lines about requests.
 func lastLines(path string, count int) string {
 	text, err := os.ReadFile(path)

@@ -129,15 +129,15 @@ func TestFullyVirtual(t *testing.T) {
 		if port != 5900+id {
 			t.Errorf("the port is %d", port)
 		}
-		if width, height := handshake(t, "xen01", port); width < 320 || height < 200 {
+		if width, height := handshake(t, second(), port); width < 320 || height < 200 {
 			t.Errorf("a screen of %dx%d", width, height)
 		}
 	}
 	need(t, "boots from a CD", func(t *testing.T) {
-		id = front.run(t, fullyVirtual(t, "installation", "cdrom", disks...), "xen01")
+		id = front.run(t, fullyVirtual(t, "installation", "cdrom", disks...), second())
 		front.awaitVM(t, id, "RUNNING")
-		machine = newDomain("xen01", id)
-		awaitSerial(t, "xen01")
+		machine = newDomain(second(), id)
+		awaitSerial(t, second())
 		if n := machine.devices(t, "block-list"); n != 3 {
 			t.Errorf("xl block-list shows %d devices", n)
 		}
@@ -173,12 +173,12 @@ func TestFullyVirtual(t *testing.T) {
 	check(t, "runs from the installed disk", func(t *testing.T) {
 		front.must(t, "one.image.persistent", block, false)
 		front.must(t, "one.image.chtype", block, "OS")
-		mustSSH(t, "xen01", "sudo rm -f "+serialLog)
+		mustSSH(t, second(), "sudo rm -f "+serialLog)
 		data := "DISK=[TYPE=fs, SIZE=8, FORMAT=ext2, TARGET=xvdb, DRIVER=file]"
-		id = front.run(t, fullyVirtual(t, "installed", "hd", data, fmt.Sprintf("DISK=[IMAGE_ID=%d, TARGET=xvda]", block)), "xen01")
+		id = front.run(t, fullyVirtual(t, "installed", "hd", data, fmt.Sprintf("DISK=[IMAGE_ID=%d, TARGET=xvda]", block)), second())
 		front.awaitVM(t, id, "RUNNING")
-		machine = newDomain("xen01", id)
-		awaitSerial(t, "xen01")
+		machine = newDomain(second(), id)
+		awaitSerial(t, second())
 		vnc(t)
 	})
 	check(t, "shutdown-hard", func(t *testing.T) {

@@ -36,7 +36,7 @@ func prepare(t *testing.T) *guestFiles {
 	if files != nil {
 		return files
 	}
-	front.host(t, "xen01")
+	front.host(t, second())
 	const add = 1
 	for _, id := range []int{systemDatastore, imageDatastore, fileDatastore} {
 		front.must(t, "one.datastore.update", id, fmt.Sprintf("TM_MAD = ssh\nDS_MAD = fs\nSAFE_DIRS = %q", labDir+" "+front.dir), add)
@@ -143,7 +143,7 @@ func TestParavirtual(t *testing.T) {
 		}
 	})
 	check(t, "has the address of its context", func(t *testing.T) {
-		mustSSH(t, "xen01", "sudo busybox ping -c 3 -W 20 "+front.info(t, "vm", id).text("TEMPLATE/NIC/IP"))
+		mustSSH(t, "xen01", "sudo busybox ping -c 5 -s 1000 -W 20 "+front.info(t, "vm", id).text("TEMPLATE/NIC/IP"))
 	})
 	check(t, "is monitored as measured", func(t *testing.T) {
 		guest.run(t, "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done")

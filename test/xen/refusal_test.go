@@ -13,9 +13,9 @@ import (
 // told.
 func failing(t *testing.T, template string) (id int, message string) {
 	t.Helper()
-	id = front.run(t, template, "xen01")
+	id = front.run(t, template, second())
 	d := front.awaitVM(t, id, "FAILED")
-	if newDomain("xen01", id).isListed(t) {
+	if newDomain(second(), id).isListed(t) {
 		t.Error("there is a domain of it")
 	}
 	return id, d.text("USER_TEMPLATE/ERROR")
@@ -44,7 +44,7 @@ func TestRefused(t *testing.T) {
 		front.act(t, "delete", id, "DONE")
 		front.awaitImage(t, disk, "READY")
 		await(t, "its files gone", func() bool {
-			_, err := ssh("xen01", "! test -e "+front.path("var", "datastores", "0", fmt.Sprint(id)))
+			_, err := ssh(second(), "! test -e "+front.path("var", "datastores", "0", fmt.Sprint(id)))
 			return err == nil
 		})
 	})
