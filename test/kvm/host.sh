@@ -19,6 +19,8 @@ if [ "$1" != inside ]; then
     fi
     mkdir -p "$group"
     echo $$ >"$group/cgroup.procs"
+    # A host is more than one process, which is what a group weighs by default.
+    echo 4096 >"$group/cpu.shares" 2>/dev/null || echo 400 >"$group/cpu.weight" 2>/dev/null || :
     export cgroup_version
     exec ip netns exec "$name" unshare --cgroup --mount --uts --ipc --pid --fork --kill-child --mount-proc \
         sh "$0" inside "$@"

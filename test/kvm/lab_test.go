@@ -34,7 +34,7 @@ type host struct {
 // without KVM.
 const (
 	stateLimit = 6 * time.Minute
-	guestLimit = 6 * time.Minute
+	guestLimit = 12 * time.Minute
 	hostLimit  = 2 * time.Minute
 	pause      = 100 * time.Millisecond
 )
