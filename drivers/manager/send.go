@@ -1,6 +1,7 @@
 package manager
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"strings"
@@ -85,24 +86,24 @@ func (m *Manager) sendVMAction(x message.VMAction) {
 func (m *Manager) limit(action string) time.Duration { return m.conf.ActionTimeouts.Of(action) }
 
 // writeDeployment writes the file that tells the hypervisor what to run. What the hypervisor is certain to refuse fails here, with
-// the reason in the VM's log and its ERROR.
+// the reason in the VM's log and its ERROR; the file is there to be looked at.
 func (m *Manager) writeDeployment(h *hypervisor, x message.VMAction) error {
 	in := deploy.Input{VM: x.Document, HostTemplate: x.HostTemplate, Defaults: h.defaults}
-	if err := deploy.Check(h.kind, in); err != nil {
+	refused := deploy.Check(h.kind, in)
+	if refused == nil {
+		warnings := deploy.Warnings(h.kind, in)
+		if err := deploy.Malformed(h.kind, in); err != nil {
+			warnings = append(warnings, "The hypervisor will not take the deployment file: "+err.Error())
+		}
+		for _, text := range warnings {
+			m.log.Write(message.Log{VM: x.VM, Module: "VMM", Level: message.Warning, Text: text})
+		}
+	}
+	content, incomplete := deploy.Render(h.kind, in)
+	if err := writeFile(x.LocalFile, content, 0o644); err != nil {
 		return err
 	}
-	warnings := deploy.Warnings(h.kind, in)
-	if err := deploy.Malformed(h.kind, in); err != nil {
-		warnings = append(warnings, "The hypervisor will not take the deployment file: "+err.Error())
-	}
-	for _, text := range warnings {
-		m.log.Write(message.Log{VM: x.VM, Module: "VMM", Level: message.Warning, Text: text})
-	}
-	content, err := deploy.Render(h.kind, in)
-	if err != nil {
-		return err
-	}
-	return writeFile(x.LocalFile, content, 0o644)
+	return cmp.Or(refused, incomplete)
 }
 
 func (m *Manager) sendCancelVM(x message.CancelVMAction) {
