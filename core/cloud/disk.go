@@ -43,8 +43,16 @@ func (b *builder) images() error {
 	return assignTargets(b.disks, context, b.tx.Conf.DefaultCDROMPrefix)
 }
 
+// ownDiskAttributes are what only the daemon writes into a disk. In 4.6 users can: the content of a disk then goes to any file of the
+// front-end (SAVE, SAVE_AS_SOURCE), images of others are given back (SAVE_AS), and another disk is taken for the one that is attached.
+var ownDiskAttributes = []string{"ATTACH", "SAVE", "SAVE_AS", "SAVE_AS_ACTIVE", "SAVE_AS_SOURCE", "HOTPLUG_SAVE_AS",
+	"HOTPLUG_SAVE_AS_ACTIVE", "HOTPLUG_SAVE_AS_SOURCE"}
+
 // planDisk completes a disk, taking its image if it has one.
 func planDisk(tx *state.Tx, v *vm.VM, disk *template.Vector, id int) (*diskPlan, error) {
+	for _, key := range ownDiskAttributes {
+		disk.Del(key)
+	}
 	disk.Set("DISK_ID", strconv.Itoa(id))
 	img, err := FindImage(tx.View(), disk, v.UID)
 	if err != nil {
