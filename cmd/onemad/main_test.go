@@ -37,6 +37,8 @@ type cloud struct {
 	t    *testing.T
 	root string
 	env  []string
+	// tmp is the temporary directory of drivers, after realHost.
+	tmp string
 }
 
 func newCloud(t *testing.T) *cloud {
@@ -111,17 +113,25 @@ func (d *driver) ask(line, prefix string) string {
 	if err := d.Send(line); err != nil {
 		d.t.Fatal(err)
 	}
+	return d.await(prefix)
+}
+
+// await waits for a line that begins with one of the prefixes.
+func (d *driver) await(prefixes ...string) string {
+	d.t.Helper()
 	for end := time.Now().Add(60 * time.Second); time.Now().Before(end); time.Sleep(3 * time.Millisecond) {
 		d.mu.Lock()
 		for _, l := range d.lines {
-			if strings.HasPrefix(l, prefix) {
-				d.mu.Unlock()
-				return l
+			for _, p := range prefixes {
+				if strings.HasPrefix(l, p) {
+					d.mu.Unlock()
+					return l
+				}
 			}
 		}
 		d.mu.Unlock()
 	}
-	d.t.Fatalf("no answer %q to %.80q; driver said:\n%s", prefix, line, d.said())
+	d.t.Fatalf("no answer %q; driver said:\n%s", prefixes, d.said())
 	return ""
 }
 
@@ -334,7 +344,7 @@ func (c *cloud) realHost(sshd string) {
 	port := listener.Addr().(*net.TCPAddr).Port
 	listener.Close()
 	config := c.file("sshd_config", fmt.Sprintf("Port %d\nListenAddress 127.0.0.1\nHostKey %s\nAuthorizedKeysFile %s\n"+
-		"StrictModes no\nUsePAM no\nPasswordAuthentication no\nPidFile none\nSetEnv HOME=%s\n", port, host, authorized, c.root), 0o600)
+		"StrictModes no\nUsePAM no\nPasswordAuthentication no\nPidFile none\nMaxSessions 3\nSetEnv HOME=%s\n", port, host, authorized, c.root), 0o600)
 	if os.Getuid() == 0 {
 		_ = os.MkdirAll("/run/sshd", 0o755) // privilege separation; ours to make only where we are root
 	}
@@ -368,5 +378,6 @@ func (c *cloud) realHost(sshd string) {
 		c.t.Fatal(err)
 	}
 	c.t.Cleanup(func() { os.RemoveAll(tmp) })
+	c.tmp = tmp
 	c.env = append(c.env, "TMPDIR="+tmp, "PATH="+c.root+"/bin:"+os.Getenv("PATH"))
 }
