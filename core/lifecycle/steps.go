@@ -4,7 +4,6 @@ import (
 	"strconv"
 
 	"goned/core/cloud"
-	"goned/core/message"
 	"goned/core/vm"
 )
 
@@ -266,7 +265,6 @@ func (m *machine) finish(line string) {
 	m.vm.ETime = m.tx.Now
 	m.move(at(vm.Done))
 	m.log("DiM", line)
-	m.tx.Send(message.ForgetVM{VM: m.vm.ID})
 }
 
 // startCleanup is common to delete and delete-recreate of an active VM.

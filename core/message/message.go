@@ -70,9 +70,6 @@ type CancelTransfer struct{ VM int }
 // VMDirectory asks for a VM's directory and log to be made.
 type VMDirectory struct{ VM int }
 
-// ForgetVM tells that a VM is done: its log takes no more lines.
-type ForgetVM struct{ VM int }
-
 // ImageAction asks the datastore driver for an action on an image.
 type ImageAction struct {
 	Action    string // CP, MKFS, CLONE, RM
