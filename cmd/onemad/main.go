@@ -12,8 +12,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -103,7 +105,7 @@ func start(name string, args []string) error {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 	}
 	if _, set := os.LookupEnv(sshOptionsVariable); !set {
-		if err := os.Setenv(sshOptionsVariable, strings.Join(sshOptions(), " ")); err != nil {
+		if err := os.Setenv(sshOptionsVariable, strings.Join(scriptOptions(), " ")); err != nil {
 			return fmt.Errorf("pass the ssh options on: %w", err)
 		}
 	}
@@ -204,6 +206,29 @@ func sshOptions() []string {
 	}
 	return run.MuxOptions(dir)
 }
+
+// scriptOptions are the same for scripts, which read what ssh says to its end.
+// Releases before 9 may leave that open in the process that holds the shared
+// connection, so that they would wait for its end.
+func scriptOptions() []string {
+	options := sshOptions()
+	if options == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, "ssh", "-V").CombinedOutput()
+	release := sshRelease.FindSubmatch(out)
+	if err != nil || release == nil {
+		return nil
+	}
+	if major, err := strconv.Atoi(string(release[1])); err != nil || major < 9 {
+		return nil
+	}
+	return options
+}
+
+var sshRelease = regexp.MustCompile(`^OpenSSH_(\d+)\.`)
 
 // ssh is how the drivers reach hosts. Those in ONE_LOCAL_HOSTS are this machine.
 func (e *environment) ssh(shell string) *run.SSH {
