@@ -5,7 +5,6 @@ package hook
 import (
 	"context"
 	"encoding/base64"
-	"regexp"
 	"strings"
 	"time"
 
@@ -56,8 +55,6 @@ func (d *Driver) execute(ctx context.Context, r agent.Request) {
 // line as one.
 const argumentLimit = 128<<10 - 1
 
-var encoded = regexp.MustCompile(`[A-Za-z0-9+/]{16,}={0,2}`)
-
 // commandLine is the shell text of a hook and what the hook reads. An object's
 // template among the arguments is also there to be read, and where it would be
 // too long for a command line only there: the argument is `-` then.
@@ -80,7 +77,9 @@ func commandLine(words []string) (command string, stdin []byte) {
 // findTemplate is the first base64 of an XML document among the words.
 func findTemplate(words []string) (text string, document []byte) {
 	for _, w := range words {
-		for _, text := range encoded.FindAllString(w, -1) {
+		for text := range strings.FieldsFuncSeq(w, notEncoded) {
+			// An option ends with = before its value; base64 with up to two.
+			text = strings.TrimLeft(text[strings.IndexByte(strings.TrimRight(text, "="), '=')+1:], "=")
 			decoded, err := base64.StdEncoding.DecodeString(text)
 			if err == nil && len(decoded) > 1 && decoded[0] == '<' && decoded[len(decoded)-1] == '>' {
 				return text, decoded
@@ -88,6 +87,11 @@ func findTemplate(words []string) (text string, document []byte) {
 		}
 	}
 	return "", nil
+}
+
+// notEncoded tells characters that base64 does not use.
+func notEncoded(r rune) bool {
+	return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && r != '+' && r != '/' && r != '='
 }
 
 func firstLine(s string) string {
