@@ -75,9 +75,13 @@ func applyContext(t *testing.T, root, cd string) string {
 func TestGuestContext(t *testing.T) {
 	for system, networkDir := range map[string]string{
 		"debian": "etc/network", "centos": "etc/sysconfig/network-scripts", "opensuse": "etc/sysconfig/network",
+		"alpine": "etc/network", "networkd": "etc/systemd/network",
 	} {
 		t.Run(system, func(t *testing.T) {
 			root, cd := guest(t, networkDir)
+			if system == "alpine" {
+				writeFile(t, filepath.Join(root, "etc/alpine-release"), "3.20.0\n")
+			}
 			first := applyContext(t, root, cd)
 			golden(t, "context/"+system, root, result{Stdout: first})
 			if second := applyContext(t, root, cd); second != first {
@@ -92,6 +96,45 @@ func TestGuestContext(t *testing.T) {
 				t.Error("a value of the context was executed")
 			}
 		})
+	}
+}
+
+// TestGuestRouterFromItsCD lets one-context start the router's part with the
+// variables of a context CD, after the parts of every guest.
+func TestGuestRouterFromItsCD(t *testing.T) {
+	root, cd := guest(t, "etc/network")
+	share := filepath.Join(driversDir(t), "..", "share", "context")
+	parts := t.TempDir()
+	for _, dir := range []string{"one-context.d", "router"} {
+		scripts, err := filepath.Glob(filepath.Join(share, dir, "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range scripts {
+			if err := os.Symlink(s, filepath.Join(parts, filepath.Base(s))); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	writeFile(t, filepath.Join(root, "etc/sysctl.d/.keep"), "")
+	writeFile(t, filepath.Join(cd, "init.sh"), "")
+	writeFile(t, filepath.Join(cd, "context.sh"), contextFile+"DHCP='YES'\nDHCP_RANGE='10.0.0.50,10.0.0.60'\nETH1_MAC='02:00:0a:00:00:07'\nETH1_IP='10.0.0.7'\n"+
+		"ETH1_IPV6='2001:db8:1::1'\nRADVD='YES'\nNTP_SERVER='10.0.0.7'\nSTART_SCRIPT=''\n")
+	cmd := exec.Command(filepath.Join(share, "one-context"))
+	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "ONE_CONTEXT_ROOT=" + root, "ONE_CONTEXT_DIR=" + cd, "ONE_CONTEXT_PARTS=" + parts}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("one-context: %v\n%s", err, out)
+	}
+	for name, want := range map[string]string{
+		"etc/dnsmasq.conf":       "dhcp-range=10.0.0.50,10.0.0.60,12h\n",
+		"etc/radvd.conf":         "interface eth1 {",
+		"etc/network/interfaces": "address 10.0.0.7\n",
+		"etc/hostname":           "web-1.example.org\n",
+	} {
+		got, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil || !strings.Contains(string(got), want) {
+			t.Errorf("%s is %q, %v; want %q in it", name, got, err, want)
+		}
 	}
 }
 
