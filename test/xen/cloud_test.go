@@ -151,7 +151,7 @@ func (c *cloud) path(names ...string) string {
 	return filepath.Join(append([]string{c.dir}, names...)...)
 }
 
-// freePorts are ports that are free for TCP and UDP.
+// freePorts are ports that nobody listens on.
 func freePorts(count int) ([]int, error) {
 	var ports []int
 	for range count {

@@ -52,7 +52,7 @@ func bootCD(t *testing.T) string {
 	return iso
 }
 
-// awaitSerial waits until the machine has greeted count times, and forgets that.
+// awaitSerial waits for the greeting of the machine.
 func awaitSerial(t *testing.T, host string) {
 	t.Helper()
 	var said string
@@ -118,7 +118,7 @@ func TestFullyVirtual(t *testing.T) {
 	must(t, os.WriteFile(disk, guest.Disk(), 0o644))
 	cd := front.makeImage(t, imageDatastore, fmt.Sprintf("NAME=cd\nTYPE=CDROM\nPATH=%q", bootCD(t)))
 	block := front.makeImage(t, imageDatastore, fmt.Sprintf("NAME=block\nTYPE=DATABLOCK\nPERSISTENT=YES\nDRIVER=file\nPATH=%q", disk))
-	// The disks of ide emulation: xvda for the first of xvd, hd for the CD.
+	// The CD is hda of the emulated machine, so the block is not xvda, which would be that, too.
 	disks := []string{fmt.Sprintf("DISK=[IMAGE_ID=%d]", cd), fmt.Sprintf("DISK=[IMAGE_ID=%d, TARGET=xvdb]", block)}
 	var id int
 	var machine *domain
