@@ -34,6 +34,10 @@ var images = &family[*image.Image]{
 		return nil
 	},
 	chowned: func(_ *Call, tx *state.Tx, i *image.Image, from resource.Base) error {
+		if i.State == image.Delete {
+			// It counts for nobody any more.
+			return nil
+		}
 		return cloud.ChangeOwner(tx, from, i.Base, cloud.ImageUse(i))
 	},
 	chmodding: func(i *image.Image, p resource.Permissions) error {

@@ -239,8 +239,9 @@ func (w *world) ask(r request) {
 }
 
 // answer brings the answer to a request, as the driver manager does.
-func (w *world) answer(r request, ok bool) {
-	info := w.info(r, ok)
+func (w *world) answer(r request, ok bool) { w.answerWith(r, ok, w.info(r, ok)) }
+
+func (w *world) answerWith(r request, ok bool, info string) {
 	w.trace("  < %s %v %s", r, ok, info)
 	line := fmt.Sprintf("%s %v %d %s", r.action, ok, r.object, info)
 	switch r.driver {
