@@ -81,7 +81,8 @@ hypervisor() {
         echo xen
     elif [ -n "$(qemu_arguments)" ]; then
         echo qemu
-    elif lsmod 2>/dev/null | grep -q kvm; then
+    elif lsmod 2>/dev/null | grep -q kvm || command -v virsh >/dev/null 2>&1; then
+        # The kernel may have kvm built in, or the host may do without it.
         echo kvm
     fi
 }
