@@ -2,6 +2,8 @@ package lifecycle
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 
 	"goned/core/cloud"
@@ -13,7 +15,7 @@ import (
 
 // A daemon that ends leaves VMs and images behind that wait for drivers which have died with it. 4.6 leaves them there until somebody
 // runs recover, boot or delete. Here they begin as 4.6 shows them; then the hypervisor is asked, and what it says is followed where
-// it leaves no doubt.
+// it leaves no doubt. Images stay as they were for one monitoring interval.
 
 // interruption is an action that was cut off.
 type interruption struct {
@@ -71,7 +73,6 @@ func Resumed(tx *state.Tx) error {
 			return err
 		}
 	}
-	redoImages(tx)
 	return nil
 }
 
@@ -159,17 +160,25 @@ func settle(tx *state.Tx, v *vm.VM, e Event, why string) error {
 	return Fire(tx, v.ID, e, Args{})
 }
 
-// redoImages asks the datastore driver again for what it was doing: copying, making, cloning and removing can be repeated, whatever
-// had been done of it. A target of a savedisk that no VM will fill any more is in error.
-func redoImages(tx *state.Tx) {
-	var open []*image.Image
-	for img := range tx.Images.All() {
+// CutOffImages are the images that wait for a driver when the daemon starts, with the states in which they do.
+func CutOffImages(s *state.Snapshot) map[int]image.State {
+	open := map[int]image.State{}
+	for img := range s.Images.All() {
 		if img.State == image.Locked || img.State == image.Delete {
-			open = append(open, img)
+			open[img.ID] = img.State
 		}
 	}
-	for _, img := range open {
+	return open
+}
+
+// RedoImages asks the datastore driver again for what it was doing with images that are still as they were: copying, making, cloning
+// and removing can be repeated, whatever had been done of it. A target of a savedisk that no VM will fill any more is in error.
+func RedoImages(tx *state.Tx, open map[int]image.State) {
+	for _, id := range slices.Sorted(maps.Keys(open)) {
+		img := tx.Images.Get(id)
 		switch {
+		case img == nil || img.State != open[id]:
+			// Somebody has decided meanwhile.
 		case img.State == image.Locked && img.IsSaving() && orphaned(tx, img):
 			imageFailed(tx, tx.Images.Edit(img.ID), "Image created for SAVE_AS, but no VM is going to fill it.")
 		case img.State == image.Locked && img.IsSaving() && img.Source != "":

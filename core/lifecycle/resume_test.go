@@ -310,7 +310,7 @@ func TestCutOffImages(t *testing.T) {
 				tx.Images.Insert(&tc.img)
 				return nil
 			})
-			actions := messagesOf[message.ImageAction](r.do(lifecycle.Resumed))
+			actions := messagesOf[message.ImageAction](r.do(redoImages))
 			got := ""
 			for _, a := range actions {
 				got += a.Action
@@ -323,6 +323,11 @@ func TestCutOffImages(t *testing.T) {
 			}
 		})
 	}
+}
+
+func redoImages(tx *state.Tx) error {
+	lifecycle.RedoImages(tx, lifecycle.CutOffImages(tx.View()))
+	return nil
 }
 
 func parse(t *testing.T, text string) *template.Template {
@@ -378,7 +383,7 @@ func TestCrashedDatabase(t *testing.T) {
 		t.Errorf("asked %q,\nwant  %q", asked, want)
 	}
 	var redone []string
-	for _, x := range messagesOf[message.ImageAction](sent) {
+	for _, x := range messagesOf[message.ImageAction](r.do(redoImages)) {
 		redone = append(redone, x.Action)
 	}
 	slices.Sort(redone)

@@ -11,6 +11,7 @@ import (
 	"goned/core/cloud"
 	"goned/core/config"
 	"goned/core/host"
+	"goned/core/image"
 	"goned/core/lifecycle"
 	"goned/core/message"
 	"goned/core/state"
@@ -29,13 +30,16 @@ type Timers struct {
 	wg    sync.WaitGroup
 
 	sinceMark, sinceDatastores int64 // seconds
+	rounds                     int   // of monitoring datastores
+	cutOff                     map[int]image.State
 	start                      time.Time
 }
 
-// StartTimers begins the periodic work; Stop ends it.
+// StartTimers begins the periodic work; Stop ends it. Call it before clients can change anything.
 func StartTimers(store *state.Store, conf *config.Config, log func(module string) *slog.Logger) *Timers {
 	t := &Timers{
 		store: store, conf: conf, log: log, stop: make(chan struct{}), sinceDatastores: conf.MonitoringInterval, start: time.Now(),
+		cutOff: lifecycle.CutOffImages(store.Snapshot()),
 	}
 	t.wg.Go(t.loop)
 	return t
@@ -82,6 +86,14 @@ func (t *Timers) tick() {
 		t.sinceDatastores = 0
 		t.update("ImM", AskDatastores)
 		t.update("VMM", lifecycle.AskInterrupted)
+		// Until the second round everybody can see, and repair, what the last daemon has left behind.
+		if t.rounds++; t.rounds == 2 {
+			t.update("ImM", func(tx *state.Tx) error {
+				lifecycle.RedoImages(tx, t.cutOff)
+				return nil
+			})
+			t.cutOff = nil
+		}
 	}
 	t.sinceDatastores += period
 }

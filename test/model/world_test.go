@@ -353,6 +353,10 @@ func (w *world) restart() []string {
 	w.cutOff()
 	clear(w.lostImage) // what was done with images is done again
 	w.update(lifecycle.Resumed)
+	w.update(func(tx *state.Tx) error {
+		lifecycle.RedoImages(tx, lifecycle.CutOffImages(after))
+		return nil
+	})
 	return problems
 }
 
