@@ -75,9 +75,9 @@ func TestRefused(t *testing.T) {
 		{name: "a CD that is one twice", disks: []string{one("TARGET=xvda")},
 			change: [2]string{context, `TARGET="xvdc:cdrom:cdrom", DRIVER="file"`}, want: "has :cdrom twice"},
 		{name: "two disks on one target", disks: []string{one("TARGET=xvda")},
-			change: [2]string{context, `TARGET="xvda:cdrom", DRIVER="file"`}, want: "Two disks have the target xvda"},
+			change: [2]string{context, `TARGET="xvda:cdrom", DRIVER="file"`}, want: "DISK 0 and CONTEXT have the same target xvda"},
 		{name: "a context disk that is no CD", disks: []string{one("TARGET=xvda")},
-			change: [2]string{context, `TARGET="xvdc", DRIVER="file"`}, want: "must be a CD-ROM"},
+			change: [2]string{context, `TARGET="xvdc", DRIVER="file"`}, want: "has to be a CD-ROM"},
 	} {
 		check(t, "caught before: "+trap.name, func(t *testing.T) {
 			template := fullyVirtual(t, "trap", "hd", trap.disks...)

@@ -11,7 +11,7 @@ known=$(client_pid)
 
 # One grep finds the candidates: looking at each process by itself would cost
 # more than all other probes.
-for file in $(grep -l -a -F collectd-client.sh /proc/[0-9]*/cmdline 2>/dev/null); do
+grep -l -a -F collectd-client.sh /proc/[0-9]*/cmdline 2>/dev/null | while IFS= read -r file; do
     process=${file%/cmdline}
     pid=${process#/proc/}
     [ "$pid" = "$known" ] && continue
