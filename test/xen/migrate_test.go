@@ -47,7 +47,14 @@ func TestMigrate(t *testing.T) {
 		address := front.info(t, "vm", id).text("TEMPLATE/NIC/IP")
 		for _, host := range []string{"xen02", "xen01"} {
 			front.must(t, "one.vm.migrate", id, front.host(t, host), true, false)
-			front.awaitVM(t, id, "MIGRATE")
+			d := front.awaitVM(t, id, "RUNNING")
+			if strings.Contains(d.text("USER_TEMPLATE/ERROR"), "Failed to enable logdirty") {
+				if out := guest.run(t, "echo $kept"); out != "live" {
+					t.Errorf("after the failure the guest says %q", out)
+				}
+				front.act(t, "shutdown", id, "DONE")
+				t.Skip("Debian's Xen has no shadow paging, without which a PV guest cannot move while it runs; it ran on where it was")
+			}
 			arrived(t, id, &domain{host: guest.host, name: guest.name})
 			guest.host = host
 			if out := guest.run(t, fmt.Sprintf("echo $kept; echo on-%s >>/root/file; sync", host)); out != "live" {
