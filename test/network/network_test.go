@@ -203,7 +203,7 @@ func serve(t *testing.T, name string, port int) {
 	cmd := peer(t, name, "listen", fmt.Sprintf(":%d", port))
 	must(t, cmd.Start())
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	for end := time.Now().Add(time.Minute); !connects(t, name, "127.0.0.1", port); {
+	for end := time.Now().Add(5 * time.Minute); !connects(t, name, "127.0.0.1", port); {
 		if time.Now().After(end) {
 			t.Fatalf("nobody listens on port %d of %s", port, name)
 		}
