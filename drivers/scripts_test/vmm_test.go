@@ -297,6 +297,7 @@ func kvmDomains(uri string) []answer {
 		{Call: uri + "--readonly dominfo web", Stdout: "Id:             2\nName:           web\nUUID:           " + uuid7 + "\nMax memory:     65536 KiB\n"},
 		{Call: "ps auxwww", Stdout: "USER PID %CPU %MEM VSZ RSS TTY STAT START TIME COMMAND\none 100 1.0 2.0 900000 98765 ? Sl 10:00 0:01 /usr/bin/kvm -name one-0 -uuid " + uuid0 + " -m 128\n"},
 		{Call: "top -b -d2 -n 2 -p 100", Stdout: "top - 1\n  PID USER PR NI VIRT RES SHR S %CPU %MEM TIME+ COMMAND\n  100 one 20 0 1g 98m 1m S 99.0 0.1 0:01 kvm\ntop - 2\n  PID USER PR NI VIRT RES SHR S %CPU %MEM TIME+ COMMAND\n  100 one 20 0 1g 98m 1m S 3.0 0.1 0:01 kvm\n"},
+		{Call: uri + "--readonly domstate --reason web", Stdout: "paused (user)\n\n"},
 		{Call: uri + "--readonly dumpxml one-0", Stdout: "<domain>\n <devices>\n  <interface type='bridge'>\n   <mac address='02:00:0a:00:00:01'/>\n   <target dev='vnet0'/>\n  </interface>\n  <disk><target dev='vda'/></disk>\n  <interface type='bridge'>\n   <target dev='vnet1'/>\n  </interface>\n </devices>\n</domain>\n"},
 		{Call: uri + "--readonly domifstat one-0 vnet0", Stdout: "vnet0 rx_bytes 600\nvnet0 rx_packets 1\nvnet0 tx_bytes 2000\n"},
 		{Call: uri + "--readonly domifstat one-0 vnet1", Stdout: "vnet1 rx_bytes 400\nvnet1 tx_bytes 0\n"},
