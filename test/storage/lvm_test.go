@@ -250,3 +250,11 @@ func TestHostSpace(t *testing.T) {
 		t.Errorf("monitor_ds.sh prints %s", got)
 	}
 }
+
+// TestSSHOtherUser has the hosts' commands run by another user than the front-end's.
+func TestSSHOtherUser(t *testing.T) {
+	if !inLab() {
+		skip(t, "no account is made on this machine")
+	}
+	TestSSH(t)
+}
