@@ -190,12 +190,13 @@ func TestServerFinalize(t *testing.T) {
 	})
 	s.send("DO 1 a\n")
 	eventually(t, "at work", func() bool { return g.hosts() == "a" })
-	s.send("DO 2 b\nFINALIZE\nDO 3 c\n")
+	s.send("DO 2 b\nFINALIZE\nDO 3 c\nINIT\n")
+	s.expect("INIT SUCCESS") // everything before it has been taken in
 	close(g.open)
 	if err := s.ended(); err != nil {
 		t.Error(err)
 	}
-	if got, want := s.out.String(), "DO SUCCESS 1 -\n"; got != want {
+	if got, want := s.out.String(), "INIT SUCCESS - -\nDO SUCCESS 1 -\n"; got != want {
 		t.Errorf("%q, want %q: what runs is finished, nothing new begun", got, want)
 	}
 }

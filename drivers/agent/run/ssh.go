@@ -114,7 +114,6 @@ func (s *Stream) start() error {
 	if err != nil {
 		return err
 	}
-	s.stdout, s.stderr = newCapture(stdoutLimit), newCapture(stderrLimit)
 	cmd.Stdout, cmd.Stderr = s.stdout, s.stderr
 	cmd.WaitDelay = outputGrace // a shared connection's master may hold stderr
 	if err := cmd.Start(); err != nil {
@@ -162,7 +161,14 @@ func (s *Stream) Executable(ctx context.Context, path string, timeout time.Durat
 
 // script runs shell text, which must not contain values that are not quoted.
 func (s *Stream) script(ctx context.Context, label, text string, stdin []byte, timeout time.Duration) Result {
-	if s.cmd == nil {
+	first := s.cmd == nil
+	if first {
+		s.stdout, s.stderr = newCapture(stdoutLimit), newCapture(stderrLimit)
+	}
+	mark := newMark()
+	// Before the client starts: it may fail at once, and say why.
+	outEnd, errEnd := s.stdout.begin(mark+"\n"), s.stderr.begin(mark+"\n")
+	if first {
 		if err := s.start(); err != nil {
 			return s.connectionError(label, failedCode, err.Error()+"\n")
 		}
@@ -172,8 +178,6 @@ func (s *Stream) script(ctx context.Context, label, text string, stdin []byte, t
 		ctx, cancel = context.WithTimeout(ctx, timeout)
 		defer cancel()
 	}
-	mark := newMark()
-	outEnd, errEnd := s.stdout.begin(mark+"\n"), s.stderr.begin(mark+"\n")
 	var feeder sync.WaitGroup
 	feeder.Go(func() { _, _ = io.WriteString(s.stdin, program(text, mark, stdin)) })
 	defer feeder.Wait()
