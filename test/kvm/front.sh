@@ -38,5 +38,9 @@ mkdir -p "$dir/one/var/datastores"
 bindfs -o subtype=glusterfs,fsname=lab,allow_other "$dir/one/var/datastores" "$dir/one/var/datastores"
 
 mount --bind "$dir/hosts" /etc/hosts
+# What root's shell does when it starts on this machine is not the hosts' business.
+for file in /root/.bashrc /root/.bash_profile /root/.bash_login /root/.profile; do
+    if [ -e "$file" ]; then mount --bind /dev/null "$file"; fi
+done
 mkdir -p /root/.ssh
 mount --bind "$dir/ssh" /root/.ssh
