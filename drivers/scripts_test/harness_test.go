@@ -4,6 +4,7 @@ package scriptstest
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -223,7 +224,9 @@ func runProgram(t testing.TB, dir, program string, c call) result {
 		t.Fatal(err)
 	}
 
-	cmd := exec.Command(program, c.args...)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program, c.args...)
 	cmd.Dir = dir
 	cmd.Stdin = strings.NewReader(c.stdin)
 	cmd.Env = append([]string{
@@ -240,9 +243,8 @@ func runProgram(t testing.TB, dir, program string, c call) result {
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	cmd.WaitDelay = 5 * time.Second
-	timer := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
 	err = cmd.Run()
-	if !timer.Stop() {
+	if ctx.Err() != nil {
 		t.Fatalf("%s %q did not end within a minute; stderr: %s", program, c.args, stderr.String())
 	}
 	res := result{Stdout: stdout.String(), Stderr: stderr.String()}
