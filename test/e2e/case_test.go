@@ -2,7 +2,9 @@ package e2e
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -15,7 +17,7 @@ import (
 )
 
 // The case is that of a user of 4.6, who ran HVM machines on Xen and later KVM
-// hosts. testdata/case has his templates, and what the real 4.6.2 wrote for them
+// hosts. notebook has his templates, and what the real 4.6.2 wrote for them
 // (as VM 226, on a front end of that name).
 
 // refusedFiles are the machines whose deployment file no hypervisor takes: 4.6
@@ -25,9 +27,15 @@ var refusedFiles = map[string]string{
 	"xen-hvm-target-xvd": "xvd",
 }
 
+// notebook has the templates of the case, which other tests use, too, and the files that the real 4.6.2 wrote for them.
+const notebook = "../drivers/testdata/inputs"
+
 func caseText(t *testing.T, name string) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("testdata", "case", name))
+	text, err := os.ReadFile(filepath.Join(notebook, name))
+	if errors.Is(err, fs.ErrNotExist) {
+		text, err = os.ReadFile(filepath.Join("testdata", "case", name))
+	}
 	must(t, err)
 	return string(text)
 }
@@ -84,7 +92,7 @@ func TestCaseFiles(t *testing.T) {
 	frontend, err := os.Hostname()
 	must(t, err)
 
-	recorded, err := filepath.Glob(filepath.Join("testdata", "case", "expected", "*"))
+	recorded, err := filepath.Glob(filepath.Join(notebook, "expected", "*"))
 	must(t, err)
 	files := map[string][]string{} // of each template
 	for _, path := range recorded {
@@ -121,7 +129,7 @@ func TestCaseFiles(t *testing.T) {
 				got = number(id+vncBase).ReplaceAllString(got, fmt.Sprint(recordedID+vncBase))
 				got = strings.ReplaceAll(got, c.dir+"/var/", "/var/lib/one/")
 				got = strings.ReplaceAll(got, " "+frontend+":", " frontend:")
-				goldenText(t, "case", "expected", name+"."+file).compare(t, got)
+				goldenText(t, "..", notebook, "expected", name+"."+file).compare(t, got)
 			}
 			c.must(t, "one.vm.action", "delete", id)
 			c.awaitVM(t, id, "DONE")
