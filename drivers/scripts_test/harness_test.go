@@ -224,7 +224,8 @@ func runProgram(t testing.TB, dir, program string, c call) result {
 		t.Fatal(err)
 	}
 
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	// Not the test's context: that one has ended when the test's clean-up calls this.
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, c.args...)
 	cmd.Dir = dir

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -80,8 +81,10 @@ var startHosts = sync.OnceValues(func() (bin string, err error) {
 		}
 	}
 	dir := filepath.Join(scratch, "ssh")
-	if err := os.MkdirAll(filepath.Join(dir, "bin"), 0o755); err != nil {
-		return "", err
+	for _, name := range []string{"bin", "home"} {
+		if err := os.MkdirAll(filepath.Join(dir, name), 0o755); err != nil {
+			return "", err
+		}
 	}
 	for _, key := range []string{"host_key", "key"} {
 		if out, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", filepath.Join(dir, key)).CombinedOutput(); err != nil {
@@ -100,7 +103,8 @@ var startHosts = sync.OnceValues(func() (bin string, err error) {
 	}
 	files := map[string]string{
 		"sshd_config": fmt.Sprintf("ListenAddress 127.0.0.1:%d\nHostKey %[2]s/host_key\nAuthorizedKeysFile %[2]s/key.pub\nPermitRootLogin yes\n"+
-			"StrictModes no\nUsePAM no\nPidFile none\nMaxSessions 100\nSubsystem sftp internal-sftp\n", port, dir),
+			// What the user's own shell does when it starts is not the hosts' business.
+			"StrictModes no\nUsePAM no\nPidFile none\nMaxSessions 100\nSubsystem sftp internal-sftp\nSetEnv HOME=%[2]s/home\n", port, dir),
 		"known_hosts": fmt.Sprintf("[127.0.0.1]:%d %s", port, hostKey),
 		"config": fmt.Sprintf("Host fe h1 h2\nHostName 127.0.0.1\nPort %d\nUser %s\nIdentityFile %[3]s/key\nIdentitiesOnly yes\nUserKnownHostsFile %[3]s/known_hosts\n"+
 			"BatchMode yes\nControlMaster auto\nControlPath %[3]s/%%n\nControlPersist 60\n", port, login, dir),
@@ -227,11 +231,16 @@ func (r result) message() string {
 // run runs a script of the remotes: "tm/shared/clone".
 func (s *site) run(t *testing.T, script string, args ...string) result {
 	t.Helper()
-	cmd := exec.Command(filepath.Join(s.path("var/remotes"), script), args...)
-	cmd.Env, cmd.Dir = s.env, s.dir
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, filepath.Join(s.path("var/remotes"), script), args...)
+	cmd.Env, cmd.Dir, cmd.WaitDelay = s.env, s.dir, 5*time.Second
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
+	if ctx.Err() != nil {
+		t.Fatalf("%s %s did not end within a minute; stderr: %s", script, strings.Join(args, " "), stderr.String())
+	}
 	if err != nil && cmd.ProcessState == nil {
 		t.Fatal(err)
 	}
