@@ -250,12 +250,19 @@ plug_nics() {
     done <"$VMDIR/qemu.nics"
 }
 
+# kvm_works: whether this host can run a guest with KVM. On a host that is itself
+# a guest /dev/kvm may be there and every qemu that uses it abort.
+kvm_works() {
+    [ -r /dev/kvm ] && [ -w /dev/kvm ] && echo quit | timeout -k 1 10 "$QEMU" \
+        -accel kvm -cpu host -m 16 -nodefaults -display none -S -monitor stdio >/dev/null 2>&1
+}
+
 # start_qemu [ARG...]: the process, with the arguments of qemu.args and ARGs.
 # Prints what qemu says when it cannot start.
 start_qemu() {
     if [ -n "$QEMU_ACCEL" ]; then
         set -- -accel "$QEMU_ACCEL" "$@"
-    elif [ -r /dev/kvm ] && [ -w /dev/kvm ]; then
+    elif kvm_works; then
         set -- -accel kvm -cpu host "$@"
     else
         set -- -accel tcg "$@"
