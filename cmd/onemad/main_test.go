@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -21,6 +23,7 @@ import (
 	"goned/drivers/mad"
 	"goned/drivers/tm"
 	"goned/drivers/vmm"
+	"goned/test/sshd"
 )
 
 // The test binary is onemad when ONEMAD_TEST is set.
@@ -270,12 +273,8 @@ func TestCollectdRelays(t *testing.T) {
 // TestOverRealSSH drives a host behind a real sshd: the first request finds
 // no scripts there, and one connection serves all.
 func TestOverRealSSH(t *testing.T) {
-	sshd, err := exec.LookPath("/usr/sbin/sshd")
-	if err != nil {
-		t.Skip("no sshd")
-	}
 	c := newCloud(t)
-	c.realHost(sshd)
+	server := c.realHost()
 	c.script("var/remotes/vmm/kvm/deploy", "cat > "+c.root+"/domain; echo \"one-$3\"; echo note >&2\n")
 	c.script("var/remotes/vmm/kvm/poll", "echo STATE=a USEDCPU=1\n")
 	c.script("var/remotes/vmm/kvm/cancel", "exit 0\n")
@@ -307,8 +306,8 @@ func TestOverRealSSH(t *testing.T) {
 			t.Error(got)
 		}
 	}
-	if log, _ := os.ReadFile(c.root + "/sshd.log"); strings.Count(string(log), "Accepted publickey") != 1 {
-		t.Errorf("%d connections, want 1", strings.Count(string(log), "Accepted publickey"))
+	if n := server.Connections(); n != 1 {
+		t.Errorf("%d connections, want 1", n)
 	}
 	r.Host = "nohost.invalid"
 	if got := d.ask(r.Line(vmm.Cancel, 20), "CANCEL "); !strings.HasPrefix(got, "CANCEL FAILURE 20 Error connecting to nohost.invalid: ssh: ") {
@@ -320,57 +319,22 @@ func TestOverRealSSH(t *testing.T) {
 	}
 }
 
-// realHost starts an sshd for the host name host1 and puts an ssh that uses
-// its keys first in the drivers' PATH.
-func (c *cloud) realHost(sshd string) {
+// realHost starts a server that is host1 and puts clients that know it first in
+// the drivers' PATH.
+func (c *cloud) realHost() *sshd.Server {
 	c.t.Helper()
-	keygen := func(name string) string {
-		path := c.root + "/" + name
-		if out, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path).CombinedOutput(); err != nil {
-			c.t.Skipf("ssh-keygen: %v %s", err, out)
-		}
-		return path
-	}
-	host, user := keygen("host_key"), keygen("user_key")
-	public, err := os.ReadFile(user + ".pub")
+	self, err := user.Current()
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	authorized := c.file("authorized", string(public), 0o600)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	server, err := sshd.Start(c.root+"/ssh", sshd.Options{Hosts: []string{"host1"}, User: self.Username, MaxSessions: 3})
+	if errors.Is(err, sshd.ErrMissing) {
+		c.t.Skip(err)
+	}
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	port := listener.Addr().(*net.TCPAddr).Port
-	listener.Close()
-	config := c.file("sshd_config", fmt.Sprintf("Port %d\nListenAddress 127.0.0.1\nHostKey %s\nAuthorizedKeysFile %s\n"+
-		"StrictModes no\nUsePAM no\nPasswordAuthentication no\nPidFile none\nMaxSessions 3\nSetEnv HOME=%s\n", port, host, authorized, c.root), 0o600)
-	if os.Getuid() == 0 {
-		_ = os.MkdirAll("/run/sshd", 0o755) // privilege separation; ours to make only where we are root
-	}
-	cmd := exec.Command(sshd, "-D", "-f", config, "-E", c.root+"/sshd.log")
-	if err := cmd.Start(); err != nil {
-		c.t.Skipf("sshd: %v", err)
-	}
-	c.t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err == nil {
-			conn.Close()
-			break
-		}
-		if time.Now().After(end) {
-			log, _ := os.ReadFile(c.root + "/sshd.log")
-			c.t.Skipf("sshd does not listen: %s", log)
-		}
-	}
-	client := c.file("ssh_config", fmt.Sprintf("Host host1\n  HostName 127.0.0.1\n  Port %d\n  IdentityFile %s\n  IdentitiesOnly yes\n"+
-		"Host *\n  StrictHostKeyChecking no\n  UserKnownHostsFile /dev/null\n  LogLevel ERROR\n", port, user), 0o600)
-	ssh, err := exec.LookPath("ssh")
-	if err != nil {
-		c.t.Skip("no ssh")
-	}
-	c.script("bin/ssh", "exec "+ssh+" -F "+client+" \"$@\"\n")
+	c.t.Cleanup(server.Stop)
 	// Shared connections have their sockets in the temporary directory, whose
 	// name has to be short.
 	tmp, err := os.MkdirTemp("/tmp", "om")
@@ -379,5 +343,6 @@ func (c *cloud) realHost(sshd string) {
 	}
 	c.t.Cleanup(func() { os.RemoveAll(tmp) })
 	c.tmp = tmp
-	c.env = append(c.env, "TMPDIR="+tmp, "PATH="+c.root+"/bin:"+os.Getenv("PATH"))
+	c.env = append(c.env, "TMPDIR="+tmp, "PATH="+server.Bin+":"+os.Getenv("PATH"))
+	return server
 }

@@ -17,18 +17,10 @@ import (
 // TestScriptsShareConnections has the stock transfer scripts reach a host
 // behind a real sshd that allows few sessions in one connection.
 func TestScriptsShareConnections(t *testing.T) {
-	sshd, err := exec.LookPath("/usr/sbin/sshd")
-	if err != nil {
-		t.Skip("no sshd")
-	}
 	c := newCloud(t)
-	c.realHost(sshd)
+	server := c.realHost()
 	if out, err := exec.Command("../../drivers/install-remotes", c.root+"/var/remotes").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
-	}
-	connections := func() int {
-		log, _ := os.ReadFile(c.root + "/sshd.log")
-		return strings.Count(string(log), "Accepted publickey")
 	}
 	d := c.start("one_tm", "-t 15 -d shared")
 	transfer := func(vm int) {
@@ -51,7 +43,7 @@ func TestScriptsShareConnections(t *testing.T) {
 	}
 	transfer(1)
 	done(1)
-	if n := connections(); n != 1 {
+	if n := server.Connections(); n != 1 {
 		t.Errorf("%d connections for one transfer, want 1", n)
 	}
 

@@ -5,8 +5,8 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"goned/test/sshd"
 )
 
 func TestMain(m *testing.M) { os.Exit(runTests(m)) }
@@ -65,85 +67,18 @@ var hostUser = func() (string, error) {
 // startHosts starts an ssh server, which is the front-end fe and the hosts h1 and
 // h2, and returns the directory of an ssh and a scp that know them, or why there are none.
 var startHosts = sync.OnceValues(func() (bin string, err error) {
-	sshd, err := exec.LookPath("sshd")
-	if err != nil {
-		if sshd = "/usr/sbin/sshd"; !executable(sshd) {
-			return "", fmt.Errorf("sshd is not installed")
-		}
-	}
 	login, err := hostUser()
 	if err != nil {
 		return "", err
 	}
-	if os.Geteuid() == 0 {
-		if err := os.MkdirAll("/run/sshd", 0o755); err != nil {
-			return "", err
-		}
-	}
-	dir := filepath.Join(scratch, "ssh")
-	for _, name := range []string{"bin", "home"} {
-		if err := os.MkdirAll(filepath.Join(dir, name), 0o755); err != nil {
-			return "", err
-		}
-	}
-	for _, key := range []string{"host_key", "key"} {
-		if out, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", filepath.Join(dir, key)).CombinedOutput(); err != nil {
-			return "", fmt.Errorf("ssh-keygen: %w: %s", err, out)
-		}
-	}
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	server, err := sshd.Start(filepath.Join(scratch, "ssh"), sshd.Options{
+		Hosts: []string{"fe", "h1", "h2"}, User: login, MaxSessions: 100, Shared: true,
+	})
 	if err != nil {
 		return "", err
 	}
-	port := l.Addr().(*net.TCPAddr).Port
-	l.Close()
-	hostKey, err := os.ReadFile(filepath.Join(dir, "host_key.pub"))
-	if err != nil {
-		return "", err
-	}
-	files := map[string]string{
-		"sshd_config": fmt.Sprintf("ListenAddress 127.0.0.1:%d\nHostKey %[2]s/host_key\nAuthorizedKeysFile %[2]s/key.pub\nPermitRootLogin yes\n"+
-			// What the user's own shell does when it starts is not the hosts' business.
-			"StrictModes no\nUsePAM no\nPidFile none\nMaxSessions 100\nSubsystem sftp internal-sftp\nSetEnv HOME=%[2]s/home\n", port, dir),
-		"known_hosts": fmt.Sprintf("[127.0.0.1]:%d %s", port, hostKey),
-		"config": fmt.Sprintf("Host fe h1 h2\nHostName 127.0.0.1\nPort %d\nUser %s\nIdentityFile %[3]s/key\nIdentitiesOnly yes\nUserKnownHostsFile %[3]s/known_hosts\n"+
-			"BatchMode yes\nControlMaster auto\nControlPath %[3]s/%%n\nControlPersist 60\n", port, login, dir),
-	}
-	for _, program := range []string{"ssh", "scp"} {
-		path, err := exec.LookPath(program)
-		if err != nil {
-			return "", err
-		}
-		files["bin/"+program] = fmt.Sprintf("#!/bin/sh\nexec %s -F %s/config \"$@\"\n", path, dir)
-	}
-	for name, text := range files {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o755); err != nil {
-			return "", err
-		}
-	}
-	var log bytes.Buffer
-	cmd := exec.Command(sshd, "-D", "-e", "-f", filepath.Join(dir, "sshd_config"))
-	cmd.Stderr = &log
-	if err := cmd.Start(); err != nil {
-		return "", err
-	}
-	bin = filepath.Join(dir, "bin")
-	stopHosts = func() {
-		for _, host := range []string{"fe", "h1", "h2"} {
-			_ = exec.Command(filepath.Join(bin, "ssh"), "-O", "exit", host).Run()
-		}
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	}
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		out, err := exec.Command(filepath.Join(bin, "ssh"), "h1", "true").CombinedOutput()
-		if err == nil {
-			return bin, nil
-		}
-		if time.Now().After(end) {
-			return "", fmt.Errorf("sshd: %w: %s\n%s", err, out, log.String())
-		}
-	}
+	stopHosts = server.Stop
+	return server.Bin, nil
 })
 
 func executable(path string) bool {
@@ -171,9 +106,10 @@ type site struct {
 func newSite(t *testing.T) *site {
 	t.Helper()
 	bin, err := startHosts()
-	if err != nil {
-		t.Skipf("no hosts: %v", err)
+	if errors.Is(err, sshd.ErrMissing) {
+		t.Skip(err)
 	}
+	must(t, err)
 	s := &site{dir: t.TempDir()}
 	for _, dir := range []string{"var/datastores/1", "var/datastores/0", "h1/0", "h2/0", "in", "home"} {
 		must(t, os.MkdirAll(s.path(dir), 0o777))
