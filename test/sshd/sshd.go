@@ -22,6 +22,8 @@ type Options struct {
 	Hosts []string
 	// User is who the hosts' commands run as.
 	User string
+	// Env are variables of the hosts' commands.
+	Env []string
 	// MaxSessions bounds what one connection carries, if not 0.
 	MaxSessions int
 	// Shared lets clients that don't ask for it share connections, too.
@@ -97,7 +99,7 @@ func (s *Server) configure(tools map[string]string) error {
 		return err
 	}
 	server := fmt.Sprintf("ListenAddress %[1]s\nHostKey %[2]s/host_key\nAuthorizedKeysFile %[2]s/key.pub\nPermitRootLogin yes\n"+
-		"StrictModes no\nUsePAM no\nPidFile none\nMaxStartups 100\nSubsystem sftp internal-sftp\nSetEnv HOME=%[3]s\n", s.address, s.dir, s.Home)
+		"StrictModes no\nUsePAM no\nPidFile none\nMaxStartups 100\nSubsystem sftp internal-sftp\nSetEnv HOME=%[3]s %[4]s\n", s.address, s.dir, s.Home, strings.Join(s.options.Env, " "))
 	if s.options.MaxSessions > 0 {
 		server += fmt.Sprintf("MaxSessions %d\n", s.options.MaxSessions)
 	}

@@ -41,8 +41,8 @@ func FrontEnd(sshClient string, port int) (string, error) {
 }
 
 // Run reports every period, the first time after a random part of one, until
-// ctx ends or the scripts have been replaced: the next monitoring request then
-// starts a new client.
+// ctx ends or the scripts have been replaced or are gone: the next monitoring
+// request then starts a new client.
 func (c *Client) Run(ctx context.Context) error {
 	conn, err := net.Dial("udp", c.Address)
 	if err != nil {
@@ -61,7 +61,7 @@ func (c *Client) Run(ctx context.Context) error {
 			return nil
 		}
 		begin := time.Now()
-		if !modTime(update).Equal(start) {
+		if _, err := os.Stat(c.probes()); err != nil || !modTime(update).Equal(start) {
 			return nil
 		}
 		text, ok := c.probe(ctx)
@@ -70,9 +70,11 @@ func (c *Client) Run(ctx context.Context) error {
 	}
 }
 
+func (c *Client) probes() string { return filepath.Join(c.Dir, "im/run_probes") }
+
 func (c *Client) probe(ctx context.Context) (text string, ok bool) {
 	res := run.Local(ctx, run.Command{
-		Argv: []string{filepath.Join(c.Dir, "im/run_probes"), c.Hypervisor + "-probes", c.DSLocation,
+		Argv: []string{c.probes(), c.Hypervisor + "-probes", c.DSLocation,
 			strconv.Itoa(c.Port), strconv.Itoa(int(c.Period / time.Second)), strconv.Itoa(c.HostID), c.HostName},
 		Timeout: max(10*c.Period, time.Minute),
 	})

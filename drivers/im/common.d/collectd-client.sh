@@ -2,7 +2,8 @@
 # collectd-client.sh HYPERVISOR DS_LOCATION PORT SECONDS HOST_ID HOST: runs the
 # probes every SECONDS and sends what they print to the front-end, as one UDP
 # datagram. The front-end is whoever opened the ssh session we were started from.
-# Ends when the scripts were updated.
+# Ends when the scripts were updated or are gone: the next request of the front-end
+# copies them where they are missing, and starts a client.
 
 here=$(cd "$(dirname "$0")" && pwd) || exit 1
 # shellcheck source=drivers/im/collectd_common.sh
@@ -60,7 +61,7 @@ cd "$here/.." || exit 1
 version=$(updated)
 sleep "$(awk -v pid=$$ -v seconds="$seconds" 'BEGIN { srand(pid + srand()); print int(rand() * seconds) }')"
 
-while [ "$(updated)" = "$version" ]; do
+while [ -x run_probes ] && [ "$(updated)" = "$version" ]; do
     started=$(date +%s)
     measure
     send
