@@ -41,7 +41,7 @@ func (h *Host) Next(now int64) Step {
 	switch {
 	case !h.Enabled() && h.Share.RunningVMs <= 0:
 		return Idle
-	case h.Monitoring() && now-h.LastMonTime < MonitorTimeout:
+	case h.Monitoring() && h.LastMonTime <= now && now-h.LastMonTime < MonitorTimeout:
 		return Wait
 	}
 	return Ask

@@ -44,6 +44,7 @@ type machine struct {
 	vm   *vm.VM
 	from Place
 	args Args
+	now  int64 // for history records
 
 	saveCur, savePrev bool    // history records that have to be stored
 	next              []Event // what happens right after this transition
@@ -86,7 +87,7 @@ func Fire(tx *state.Tx, id int, e Event, args Args) error {
 	if len(steps) == 0 {
 		return nil
 	}
-	m := &machine{tx: tx, vm: tx.VMs.Edit(id), from: from, args: args}
+	m := &machine{tx: tx, vm: tx.VMs.Edit(id), from: from, args: args, now: clock(tx.Now, v)}
 	for _, s := range steps {
 		s.do(m)
 	}
@@ -97,6 +98,18 @@ func Fire(tx *state.Tx, id int, e Event, args Args) error {
 		}
 	}
 	return nil
+}
+
+// clock is the time for a VM's history: when the machine's clock has been set back it stands still, so that records do not overlap
+// and no run ends before it has begun.
+func clock(now int64, v *vm.VM) int64 {
+	now = max(now, v.STime, v.ETime)
+	for _, r := range []*vm.Record{v.Previous(), v.Current()} {
+		if r != nil {
+			now = max(now, r.STime, r.PSTime, r.PETime, r.RSTime, r.RETime, r.ESTime, r.EETime, r.ETime)
+		}
+	}
+	return now
 }
 
 // saveRecords stores the history records that the steps have changed.

@@ -90,7 +90,7 @@ func (m *machine) refresh(r *vm.Record, save *bool) {
 func change(name string, do func(r *vm.Record, now int64)) Step {
 	return Step{Name: name, do: func(m *machine) {
 		if r := m.vm.Current(); r != nil {
-			do(r, m.tx.Now)
+			do(r, m.now)
 			m.saveCur = true
 		}
 	}}
@@ -100,7 +100,7 @@ func change(name string, do func(r *vm.Record, now int64)) Step {
 func changePrev(name string, do func(r *vm.Record, now int64)) Step {
 	return Step{Name: name, do: func(m *machine) {
 		if r := m.vm.Previous(); r != nil {
-			do(r, m.tx.Now)
+			do(r, m.now)
 			m.savePrev = true
 		}
 	}}
@@ -142,14 +142,14 @@ func closeCur(reason vm.Reason) Step {
 // migration.
 var closeCurFailed = Step{Name: "close the record of the attempt", do: func(m *machine) {
 	if r := m.vm.Current(); r != nil {
-		r.RETime = m.tx.Now
+		r.RETime = m.now
 		m.close(r, &m.saveCur, vm.ReasonError)
 	}
 }}
 
 func (m *machine) close(r *vm.Record, save *bool, reason vm.Reason) {
 	if r != nil {
-		r.ETime, r.Reason = m.tx.Now, reason
+		r.ETime, r.Reason = m.now, reason
 		m.refresh(r, save)
 	}
 }
@@ -177,7 +177,7 @@ var copyRecord = Step{Name: "new record, same host", do: func(m *machine) { m.du
 
 func (m *machine) duplicate(r *vm.Record) {
 	cur := m.vm.CopyRecord(*r)
-	cur.STime, cur.RSTime = m.tx.Now, m.tx.Now
+	cur.STime, cur.RSTime = m.now, m.now
 	m.saveCur = true
 }
 
@@ -194,7 +194,7 @@ var (
 	// endOldHost closes the record of the host that the VM has left.
 	endOldHost = Step{Name: "leave the old host", do: func(m *machine) {
 		if prev := m.vm.Previous(); prev != nil {
-			prev.RETime = m.tx.Now
+			prev.RETime = m.now
 			m.close(prev, &m.savePrev, vm.ReasonUser)
 			cloud.GiveCapacity(m.tx, m.vm, prev.HID)
 		}
@@ -203,7 +203,7 @@ var (
 	backToOldHost = Step{Name: "back to the old host", do: func(m *machine) {
 		cur, prev := m.vm.Current(), m.vm.Previous()
 		m.close(cur, &m.saveCur, vm.ReasonError)
-		prev.RETime = m.tx.Now
+		prev.RETime = m.now
 		m.close(prev, &m.savePrev, vm.ReasonUser)
 		cloud.GiveCapacity(m.tx, m.vm, cur.HID)
 		old := *prev
@@ -229,7 +229,7 @@ var startProlog = Step{Name: "STIME, PSTIME; take capacity; TM .prolog or .resum
 	m.move(in(next))
 	m.log("LCM", "New VM state is PROLOG.")
 	cur := m.vm.Current()
-	cur.STime, cur.PSTime = m.tx.Now, m.tx.Now
+	cur.STime, cur.PSTime = m.now, m.now
 	m.saveCur = true
 	cloud.TakeCapacity(m.tx, m.vm, cur.HID)
 	m.transfer(script)
@@ -246,7 +246,7 @@ var fail = Step{Name: "FAILURE; close the record; give capacity back", To: []Pla
 }}
 
 var failed = Step{Name: "ETIME", To: []Place{at(vm.Failed)}, do: func(m *machine) {
-	m.vm.ETime = m.tx.Now
+	m.vm.ETime = m.now
 	m.move(at(vm.Failed))
 	m.log("DiM", "New VM state is FAILED")
 }}
@@ -262,7 +262,7 @@ func (m *machine) finish(line string) {
 		Failed: m.from.State == vm.Failed,
 		Epilog: m.from == in(vm.Epilog),
 	})
-	m.vm.ETime = m.tx.Now
+	m.vm.ETime = m.now
 	m.move(at(vm.Done))
 	m.log("DiM", line)
 }

@@ -104,6 +104,23 @@ func TestOutstandingHostsDoNotStarveOthers(t *testing.T) {
 	}
 }
 
+// TestClockSetBack: hosts that were asked at a time which is still to come do not wait for it.
+func TestClockSetBack(t *testing.T) {
+	c := newCloud(t, 4)
+	c.do(func(tx *state.Tx) error {
+		for id, at := range []int64{now - 10, now, now + 3600, now + 3600} {
+			h := tx.Hosts.Edit(id)
+			h.State, h.LastMonTime = host.Monitored, at
+		}
+		tx.Hosts.Edit(3).State = host.MonitoringMonitored
+		return nil
+	})
+	c.do(ask)
+	if got := c.asked(); !slices.Equal(got, []int{2, 3}) {
+		t.Errorf("asked %v", got)
+	}
+}
+
 func (c *cloud) addVM(l vm.LCMState, interrupted bool) {
 	c.t.Helper()
 	c.do(func(tx *state.Tx) error {

@@ -87,30 +87,33 @@ func (t *Timers) tick() {
 		t.update("ImM", AskDatastores)
 		t.update("VMM", lifecycle.AskInterrupted)
 		// Until the second round everybody can see, and repair, what the last daemon has left behind.
-		if t.rounds++; t.rounds == 2 {
-			t.update("ImM", func(tx *state.Tx) error {
+		if t.rounds++; t.rounds >= 2 && len(t.cutOff) > 0 {
+			asked := t.update("ImM", func(tx *state.Tx) error {
 				lifecycle.RedoImages(tx, t.cutOff)
 				return nil
 			})
-			t.cutOff = nil
+			if asked {
+				t.cutOff = nil
+			}
 		}
 	}
 	t.sinceDatastores += period
 }
 
-func (t *Timers) update(module string, fn func(*state.Tx) error) {
+func (t *Timers) update(module string, fn func(*state.Tx) error) bool {
 	if err := t.store.Update(fn); err != nil {
 		t.log(module).Error("Periodic work failed: " + err.Error())
+		return false
 	}
+	return true
 }
 
 // AskHosts asks for the figures of the hosts that are due, those first that have waited longest. Hosts whose answer is
 // outstanding do not count against the limit: in 4.6 they starve the others.
 func AskHosts(tx *state.Tx) {
-	due := tx.Now - tx.Conf.MonitoringInterval
 	var hosts []*host.Host
 	for h := range tx.Hosts.All() {
-		if h.LastMonTime <= due {
+		if due(tx.Now, h.LastMonTime, tx.Conf.MonitoringInterval) {
 			hosts = append(hosts, h)
 		}
 	}
@@ -148,6 +151,10 @@ func askHost(tx *state.Tx, h *host.Host) {
 	})
 }
 
+// due reports whether something that was last done at a time is to be done every so often. A time that is still to come is of a clock
+// that was set back since: 4.6 waits for it.
+func due(now, last, period int64) bool { return last <= now-period || last > now }
+
 func knownDriver(c *config.Config, name string) bool {
 	for _, v := range c.IMMads {
 		if v.Get("NAME") == name {
@@ -163,19 +170,20 @@ func (t *Timers) pollVMs(tx *state.Tx) {
 	if time.Since(t.start) < time.Duration(period)*time.Second {
 		return
 	}
-	var due []*vm.VM
+	var vms []*vm.VM
 	for v := range tx.VMs.All() {
-		if v.State == vm.Active && (v.LCMState == vm.Running || v.LCMState == vm.Unknown) && v.LastPoll <= tx.Now-period {
-			due = append(due, v)
+		if v.State == vm.Active && (v.LCMState == vm.Running || v.LCMState == vm.Unknown) &&
+			due(tx.Now, v.LastPoll, period) {
+			vms = append(vms, v)
 		}
 	}
-	slices.SortStableFunc(due, func(a, b *vm.VM) int { return cmp.Compare(a.LastPoll, b.LastPoll) })
-	for _, v := range due[:min(len(due), max(t.conf.VMPerInterval, 0))] {
+	slices.SortStableFunc(vms, func(a, b *vm.VM) int { return cmp.Compare(a.LastPoll, b.LastPoll) })
+	for _, v := range vms[:min(len(vms), max(t.conf.VMPerInterval, 0))] {
 		cur := v.Current()
 		switch {
 		case cur == nil:
 			log(tx, "VMM", message.Error, fmt.Sprintf("Monitoring VM %d but it has no history.", v.ID))
-		case cur.RSTime+period <= tx.Now:
+		case due(tx.Now, cur.RSTime, period):
 			lifecycle.Poll(tx, v.ID)
 		}
 	}
