@@ -16,9 +16,10 @@ import (
 type database struct {
 	mu     sync.Mutex // guards the rest: the committer writes, transactions read
 	tables map[string]map[key][]any
-	// refuse makes the next batch fail as a whole; refused counts such batches.
-	refuse  bool
-	refused int
+	// refuse makes the next batch fail as a whole, down all of them; refused counts what has failed.
+	refuse, down bool
+	refused      int
+	hang         chan struct{} // closed when a database that hangs goes on; nil for one that does not
 }
 
 // key is a primary key; of one column the second part is nil.
@@ -43,8 +44,14 @@ var errDisk = errors.New("no space left on device")
 // Save implements state.Database.
 func (d *database) Save(_ context.Context, rows []db.Row) error {
 	d.mu.Lock()
+	hang := d.hang
+	d.mu.Unlock()
+	if hang != nil {
+		<-hang
+	}
+	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.refuse {
+	if d.refuse || d.down {
 		d.refuse = false
 		d.refused++
 		return errDisk

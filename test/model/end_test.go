@@ -17,6 +17,7 @@ import (
 // drivers answer, and nothing may be left in use.
 func (w *world) end() []string {
 	w.db.refuse = false
+	w.works()
 	if problems := w.helpless(); len(problems) > 0 {
 		return problems
 	}

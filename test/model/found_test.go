@@ -3,6 +3,7 @@ package model
 import (
 	"strings"
 	"testing"
+	"testing/synctest"
 )
 
 // TestFound repeats what random steps have found wrong, so that it is not left to chance to find it again.
@@ -47,12 +48,14 @@ func TestFound(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(o, t.Logf)
-			defer w.close()
-			do(w)
-			if problems := w.check(); len(problems) > 0 {
-				t.Error(strings.Join(problems, "\n"))
-			}
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(o, t.Logf)
+				defer w.close()
+				do(w)
+				if problems := w.check(); len(problems) > 0 {
+					t.Error(strings.Join(problems, "\n"))
+				}
+			})
 		})
 	}
 }

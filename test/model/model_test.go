@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"goned/core/vm"
@@ -52,11 +53,19 @@ func sequence(seed uint64) []step {
 }
 
 // run takes the steps from a new cloud on, then ends all that lives. It gives the number of steps that it took, what was wrong
-// after the last, and where VMs have been.
-func run(o *origin, steps []step, trace func(string, ...any)) (taken int, problems []string, seen map[place]bool) {
+// after the last, and where VMs have been. Time passes in no time there: it is known when nothing moves any more.
+func run(t *testing.T, o *origin, steps []step, trace func(string, ...any)) (taken int, problems []string, seen map[place]bool) {
+	synctest.Test(t, func(*testing.T) { taken, problems, seen = play(o, steps, trace) })
+	return taken, problems, seen
+}
+
+func play(o *origin, steps []step, trace func(string, ...any)) (taken int, problems []string, seen map[place]bool) {
 	w := newWorld(o, trace)
 	seen = w.seen
 	defer func() {
+		if w.db.hang != nil {
+			close(w.db.hang)
+		}
 		if p := recover(); p != nil {
 			problems = []string{fmt.Sprintf("panic: %v\n%s", p, debug.Stack())}
 		}
@@ -75,7 +84,7 @@ func run(o *origin, steps []step, trace func(string, ...any)) (taken int, proble
 }
 
 // shrink leaves out steps as long as the same kind of thing stays wrong.
-func shrink(o *origin, steps []step, deadline time.Time) []step {
+func shrink(t *testing.T, o *origin, steps []step, deadline time.Time) []step {
 	silent := func(string, ...any) {}
 	for size := len(steps) / 2; size > 0; size /= 2 {
 		for at := 0; at+size <= len(steps); {
@@ -83,7 +92,7 @@ func shrink(o *origin, steps []step, deadline time.Time) []step {
 				return steps
 			}
 			shorter := append(append([]step{}, steps[:at]...), steps[at+size:]...)
-			if taken, problems, _ := run(o, shorter, silent); len(problems) > 0 {
+			if taken, problems, _ := run(t, o, shorter, silent); len(problems) > 0 {
 				steps = shorter[:taken]
 			} else {
 				at += size
@@ -97,7 +106,7 @@ func shrink(o *origin, steps []step, deadline time.Time) []step {
 func TestModel(t *testing.T) {
 	o := testOrigin(t)
 	if *flagSeed != 0 {
-		if _, problems, _ := run(o, sequence(*flagSeed), t.Logf); len(problems) > 0 {
+		if _, problems, _ := run(t, o, sequence(*flagSeed), t.Logf); len(problems) > 0 {
 			t.Error(strings.Join(problems, "\n"))
 		}
 		return
@@ -111,7 +120,7 @@ func TestModel(t *testing.T) {
 		wg.Go(func() {
 			for !failed.Load() && taken.Load() < uint64(*flagSteps) {
 				seed := next.Add(1)
-				n, problems, places := run(o, sequence(seed), func(string, ...any) {})
+				n, problems, places := run(t, o, sequence(seed), func(string, ...any) {})
 				taken.Add(uint64(n))
 				mu.Lock()
 				maps.Copy(seen, places)
@@ -146,8 +155,8 @@ func everywhere(t *testing.T, seen map[place]bool) {
 
 // report shows the shortest sequence that still goes wrong.
 func report(t *testing.T, o *origin, seed uint64, length int) {
-	steps := shrink(o, sequence(seed)[:length], time.Now().Add(20*time.Second))
+	steps := shrink(t, o, sequence(seed)[:length], time.Now().Add(20*time.Second))
 	var log strings.Builder
-	_, problems, _ := run(o, steps, func(format string, args ...any) { fmt.Fprintf(&log, format+"\n", args...) })
+	_, problems, _ := run(t, o, steps, func(format string, args ...any) { fmt.Fprintf(&log, format+"\n", args...) })
 	t.Errorf("seed %d goes wrong after %d steps, cut down to %d:\n%s\n%s", seed, length, len(steps), log.String(), strings.Join(problems, "\n"))
 }

@@ -21,8 +21,8 @@ type kind struct {
 	do     func(*world)
 }
 
-// kinds are all that can happen.
-var kinds = []kind{
+// calls are what users do.
+var calls = []kind{
 	{"allocate a VM", 60, (*world).allocateVM},
 	{"deploy", 70, (*world).deploy},
 	{"migrate", 40, (*world).migrate},
@@ -45,10 +45,16 @@ var kinds = []kind{
 	{"change a network", 40, (*world).changeNet},
 	{"change a host", 15, (*world).changeHost},
 	{"change clusters", 20, (*world).changeCluster},
+	{"instantiate a template", 40, (*world).instantiate},
+	{"change a template", 25, (*world).changeTemplate},
+	{"change permissions", 30, (*world).chmod},
 	{"change a datastore", 8, (*world).changeDatastore},
 	{"set quotas", 20, (*world).setQuotas},
 	{"change users", 10, (*world).changeUsers},
+}
 
+// kinds are all that can happen.
+var kinds = append(slices.Clip(calls), []kind{
 	{"a driver answers well", 450, func(w *world) { w.someAnswer(true) }},
 	{"a driver answers badly", 90, func(w *world) { w.someAnswer(false) }},
 	{"an answer comes twice", 15, (*world).answerTwice},
@@ -57,9 +63,12 @@ var kinds = []kind{
 	{"monitoring", 20, (*world).monitor},
 	{"a driver dies", 10, func(w *world) { w.die(pick(w, "vmm", "tm", "ds", "im")) }},
 	{"the database refuses the next batch", 6, func(w *world) { w.db.refuse = true; w.trace("the next batch will be refused") }},
+	{"the database hangs", 12, (*world).hang},
+	{"the database works again", 30, (*world).works},
 	{"time passes", 60, (*world).pass},
+	{"the clock is set", 4, (*world).setClock},
 	{"restart", 8, nil}, // see world.step
-}
+}...)
 
 var totalWeight = func() (sum int) {
 	for _, k := range kinds {
@@ -448,6 +457,68 @@ func (w *world) changeDatastore() {
 	}
 }
 
+func (w *world) someTemplate() int {
+	t := one(w, collect(w.store.Snapshot().Templates.All()))
+	if t == nil {
+		return 0
+	}
+	return t.ID
+}
+
+func (w *world) instantiate() {
+	if len(collect(w.store.Snapshot().VMs.All())) >= maxVMs {
+		w.actOn(lifecycle.Delete)
+		return
+	}
+	more := pick(w, "", "", "MEMORY=128\nA=1", "NIC=["+w.nic()+"]", "DISK=["+w.disk()+"]", "CPU=0", "A=")
+	w.call(w.someone(), "one.template.instantiate", w.someTemplate(), pick(w, "", "", w.name("vm"), "vm-$VMID"), chance(w, 15), more)
+}
+
+func (w *world) changeTemplate() {
+	id, as := w.someTemplate(), w.someone()
+	switch w.rand.IntN(8) {
+	case 0, 1:
+		text := "NAME=" + w.name("template") + "\nCPU=1\nMEMORY=64\n"
+		for range w.rand.IntN(3) {
+			text += "DISK=[" + w.disk() + "]\nNIC=[" + w.nic() + "]\n"
+		}
+		w.call(as, "one.template.allocate", text)
+	case 2:
+		w.call(as, "one.template.delete", id)
+	case 3:
+		w.call(as, "one.template.update", id, pick(w, "A=1", "CPU=2\nMEMORY=32", "DISK=["+w.disk()+"]"), pick(w, 0, 1))
+	case 4:
+		w.call(as, "one.template.rename", id, w.name("template"))
+	case 5:
+		w.call(as, "one.template.chown", id, w.someUser(), w.someGroup())
+	default:
+		w.call(as, "one.template.clone", id, w.name("template"))
+	}
+}
+
+// chmod changes who may do what with something.
+func (w *world) chmod() {
+	s := w.store.Snapshot()
+	kind, id := "vm", w.someVM(func(v *vm.VM) bool { return v.State != vm.Done })
+	switch n := one(w, collect(s.Nets.All())); w.rand.IntN(6) {
+	case 0, 1:
+		kind, id = "image", w.someImage().ID
+	case 2:
+		if n != nil {
+			kind, id = "vn", n.ID
+		}
+	case 3:
+		kind, id = "template", w.someTemplate()
+	case 4:
+		kind, id = "datastore", w.someDatastore()
+	}
+	args := []any{id}
+	for range 9 {
+		args = append(args, pick(w, -1, -1, 0, 1, 1))
+	}
+	w.call(w.someone(), "one."+kind+".chmod", args...)
+}
+
 func (w *world) setQuotas() {
 	limit := pick(w, "-1", "0", "0", "1", "3", "1000")
 	text := pick(w, "VM=[VMS="+limit+",CPU=-1,MEMORY=-1,VOLATILE_SIZE=-1]", "VM=[VMS=-1,CPU="+limit+",MEMORY=0,VOLATILE_SIZE="+limit+"]",
@@ -529,7 +600,7 @@ func (w *world) monitor() {
 		w.trace("datastores report")
 		id := w.someDatastore()
 		text := fmt.Sprintf("TOTAL_MB=%d\nFREE_MB=%d\nUSED_MB=1\n", 100000, pick(w, 100000, 100000, 100))
-		w.update(func(tx *state.Tx) error { return monitor.DatastoreAnswer(tx, id, true, text) })
+		w.happened(func(tx *state.Tx) error { return monitor.DatastoreAnswer(tx, id, true, text) })
 	case 2:
 		id := w.someVM(func(v *vm.VM) bool {
 			return v.State == vm.Active && (v.LCMState == vm.Running || v.LCMState == vm.Unknown)
@@ -547,6 +618,52 @@ func (w *world) pass() {
 	seconds := pick(w, 1, 10, 100, 1000)
 	w.clock = w.clock.Add(secondsOf(seconds))
 	w.trace("%d s pass", seconds)
+}
+
+// setClock is somebody who sets a clock that has gone wrong.
+func (w *world) setClock() {
+	seconds := pick(w, -1, -60, -3600, 3600)
+	w.clock = w.clock.Add(secondsOf(seconds))
+	w.trace("the clock is set by %d s", seconds)
+}
+
+// hang is a database that hangs: calls wait for it, which other calls and the answers of drivers build on. Then either all of them
+// are written down, or it takes nothing any more: the calls are refused, and the answers have to do without what the calls did.
+func (w *world) hang() {
+	if w.db.down {
+		return
+	}
+	w.trace("the database hangs")
+	w.db.hang = make(chan struct{})
+	w.open = true
+	for range 2 + w.rand.IntN(6) {
+		if chance(w, 40) {
+			w.someAnswer(chance(w, 80))
+		} else {
+			pick(w, calls...).do(w)
+		}
+	}
+	w.open = false
+	w.db.down = chance(w, 60)
+	w.trace("the database goes on; does it take anything: %v", !w.db.down)
+	close(w.db.hang)
+	w.db.hang = nil
+	for _, answer := range w.begun {
+		w.heard(<-answer)
+	}
+	w.begun = nil
+	w.settle()
+}
+
+// works ends the time in which the database takes nothing.
+func (w *world) works() {
+	if !w.db.down {
+		return
+	}
+	w.trace("the database works again")
+	w.db.down = false
+	w.db.refused++ // it may have refused something
+	w.settle()
 }
 
 // populate makes a cloud worth testing.
@@ -572,11 +689,11 @@ func (w *world) populate() {
 			cluster = 100
 		}
 		must("one.host.allocate", name, "dummy", vmm, "dummy", cluster)
-		w.update(func(tx *state.Tx) error { return monitor.HostAnswer(tx, i, true, "TOTALCPU=800\nTOTALMEMORY=8000000") })
+		w.happened(func(tx *state.Tx) error { return monitor.HostAnswer(tx, i, true, "TOTALCPU=800\nTOTALMEMORY=8000000") })
 	}
 	must("one.host.update", 2, "PUBLIC_CLOUD=YES", 1)
 	for id := range w.store.Snapshot().Datastores.All() {
-		w.update(func(tx *state.Tx) error {
+		w.happened(func(tx *state.Tx) error {
 			return monitor.DatastoreAnswer(tx, id.ID, true, "TOTAL_MB=100000\nFREE_MB=100000\nUSED_MB=1")
 		})
 	}
@@ -584,6 +701,13 @@ func (w *world) populate() {
 		text := fmt.Sprintf("NAME=base-%d\nPATH=/a\nSIZE=10\nPERSISTENT=%s\nTYPE=%s", i, yesNo(i%3 == 2), pick(w, "OS", "OS", "CDROM"))
 		must("one.image.allocate", "SOURCE=/img\n"+strings.Replace(text, "PATH=/a\n", "", 1), 1)
 		must("one.image.chmod", i, 1, 1, 0, pick(w, 0, 1)*boolInt(i%3 != 2), 0, 0, boolInt(i%3 != 2), 0, 0)
+	}
+	for i, text := range []string{
+		"DISK=[IMAGE_ID=0]\nNIC=[NETWORK_ID=0]", "DISK=[IMAGE_ID=1]\nDISK=[TYPE=fs,SIZE=20]\nNIC=[NETWORK_ID=1]\nGRAPHICS=[TYPE=VNC]",
+		"DISK=[IMAGE=base-2]\nCONTEXT=[A=\"$NAME $TEMPLATE_ID\"]",
+	} {
+		must("one.template.allocate", fmt.Sprintf("NAME=base-%d\nCPU=0.3\nMEMORY=96\n%s", i, text))
+		must("one.template.chmod", i, 1, 1, 0, 1, 0, 0, 1, 0, 0)
 	}
 	for i := range 2 {
 		text := fmt.Sprintf("NAME=base-%d\nBRIDGE=br0\nTYPE=RANGED\nIP_START=10.0.%d.1\nIP_END=10.0.%d.6", i, i, i)

@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"testing/synctest"
 	"time"
 
 	"goned/core/auth"
@@ -61,6 +61,10 @@ type world struct {
 	server *rpc.Server
 	rand   *rand.Rand // of the current step
 
+	open    bool          // calls are begun only, see call
+	begun   []chan answer // of those
+	unheard *unheard
+
 	mu   sync.Mutex // guards sent, which the committer appends to
 	sent []any
 
@@ -72,6 +76,7 @@ type world struct {
 	names     int
 	audited   *state.Snapshot // the last that was checked
 	living    map[int]bool    // the VMs that were in memory then
+	problems  []string        // seen in between
 	trace     func(format string, args ...any)
 }
 
@@ -106,23 +111,56 @@ func newOrigin(dir, authFile string) (*origin, error) {
 	return o, errors.Join(err, store.Close())
 }
 
-var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
+var quiet = slog.New(slog.DiscardHandler)
+
+// unheard keeps what the store says in the log: that it could not do something which nobody can be told otherwise.
+type unheard struct {
+	slog.Handler
+	mu    sync.Mutex
+	texts []string
+}
+
+func (u *unheard) Enabled(context.Context, slog.Level) bool { return true }
+
+func (u *unheard) Handle(_ context.Context, r slog.Record) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.texts = append(u.texts, r.Message)
+	return nil
+}
+
+// take gives what has been said and is more than that the database takes nothing.
+func (u *unheard) take() (texts []string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, text := range u.texts {
+		if !strings.Contains(text, errDisk.Error()) && !strings.Contains(text, "The database takes nothing") {
+			texts = append(texts, "in the log: "+text)
+		}
+	}
+	u.texts = nil
+	return texts
+}
 
 func newWorld(o *origin, trace func(string, ...any)) *world {
-	w := &world{conf: o.conf, db: o.db.clone(), clock: epoch, cut: map[int]place{}, seen: map[place]bool{}, lostImage: map[int]bool{}, trace: func(string, ...any) {}}
+	w := &world{
+		conf: o.conf, db: o.db.clone(), clock: epoch, cut: map[int]place{}, seen: map[place]bool{}, lostImage: map[int]bool{},
+		unheard: &unheard{Handler: slog.DiscardHandler}, trace: func(string, ...any) {},
+	}
 	snap, err := state.Load(context.Background(), w.db, w.conf.MACPrefix)
 	if err != nil {
 		panic(err) // o was made of such a database
 	}
-	w.open(snap)
+	w.begin(snap)
 	w.populate()
 	w.trace = trace
 	return w
 }
 
-// open starts a daemon on a state.
-func (w *world) open(snap *state.Snapshot) {
-	w.store = state.NewStore(snap, w.conf, w.db, state.SinkFunc(w.deliver), func() time.Time { return w.clock }, quiet)
+// begin starts a daemon on a state.
+func (w *world) begin(snap *state.Snapshot) {
+	now := func() time.Time { return w.clock }
+	w.store = state.NewStore(snap, w.conf, w.db, state.SinkFunc(w.deliver), now, slog.New(w.unheard))
 	w.server = rpc.NewServer(rpc.Options{
 		Store: w.store, Conf: w.conf, Drivers: w, Log: quiet, AuthLog: quiet, Now: func() time.Time { return w.clock },
 	})
@@ -152,20 +190,61 @@ func (w *world) Stat(context.Context, string, string) (string, error) {
 	return strconv.Itoa(1 + w.rand.IntN(50)), nil
 }
 
-// update runs a transaction for something that has happened outside. In the daemon nobody waits for it; here the next step does.
+// update runs a transaction of periodic work. When the database refuses it, nothing has happened.
 func (w *world) update(fn func(*state.Tx) error) {
 	switch err := w.store.Update(fn); {
 	case errors.Is(err, errDisk):
 		w.trace("  the database refuses")
-		w.cutOff()
 	case err != nil:
+		panic(fmt.Sprintf("a transaction of the daemon itself failed: %v", err))
+	}
+	w.settle()
+}
+
+// happened runs a transaction for something that has happened outside, as the driver manager does: nobody waits for the disk, and a
+// database that takes nothing gets it later.
+func (w *world) happened(fn func(*state.Tx) error) {
+	if err := w.store.Post(fn); err != nil {
 		panic(fmt.Sprintf("a transaction for an event failed: %v", err))
 	}
+	w.settle()
+}
+
+// settle waits until the store has nothing to do, or the database takes nothing, and takes its messages to the drivers.
+func (w *world) settle() {
+	synctest.Wait()
+	if w.db.refused > 0 && !w.db.down {
+		time.Sleep(time.Minute) // it tries again
+		synctest.Wait()
+	}
+	w.db.refused = 0
 	w.post()
 }
 
-// call makes an API call and gives its result; ok is false when it was refused.
+// answer is that of an API call.
+type answer struct {
+	as, method string
+	args       []any
+	result     any
+	ok         bool
+}
+
+// call makes an API call and gives its result; ok is false when it was refused. While calls are open it gives nothing.
 func (w *world) call(as, method string, args ...any) (result any, ok bool) {
+	if !w.open {
+		a := w.serve(as, method, args)
+		w.heard(a)
+		w.settle()
+		return a.result, a.ok
+	}
+	later := make(chan answer, 1)
+	w.begun = append(w.begun, later)
+	go func() { later <- w.serve(as, method, args) }()
+	synctest.Wait()
+	return nil, false
+}
+
+func (w *world) serve(as, method string, args []any) answer {
 	params := []xmlrpc.Value{xmlrpc.String(as + ":pw")}
 	for _, a := range args {
 		switch v := a.(type) {
@@ -177,24 +256,27 @@ func (w *world) call(as, method string, args ...any) (result any, ok bool) {
 			params = append(params, xmlrpc.String(v))
 		}
 	}
-	answer, fault := w.server.ServeCall(context.Background(), &xmlrpc.Call{Method: method, Params: params})
+	value, fault := w.server.ServeCall(context.Background(), &xmlrpc.Call{Method: method, Params: params})
 	if fault != nil {
-		panic(fmt.Sprintf("%s%v: %v", method, args, fault))
+		return answer{as, method, args, fault, false}
 	}
-	items, _ := answer.AsArray()
-	ok, _ = items[0].AsBool()
-	n, isInt := items[1].AsInt()
+	items, _ := value.AsArray()
+	ok, _ := items[0].AsBool()
+	if n, isInt := items[1].AsInt(); isInt {
+		return answer{as, method, args, n, ok}
+	}
 	text, _ := items[1].AsString()
-	if result = text; isInt {
-		result = n
+	return answer{as, method, args, text, ok}
+}
+
+// heard looks at an answer.
+func (w *world) heard(a answer) {
+	w.trace("%s: %s%v = %v", a.as, a.method, a.args, a.result)
+	text, _ := a.result.(string)
+	_, isFault := a.result.(*xmlrpc.Fault)
+	if isFault || strings.HasSuffix(text, "Internal Error") && w.db.refused == 0 && !w.db.down {
+		w.problems = append(w.problems, fmt.Sprintf("%s%v: %v", a.method, a.args, a.result))
 	}
-	w.trace("%s: %s%v = %v", as, method, args, result)
-	w.post()
-	if refused := w.db.refused; strings.HasSuffix(text, "Internal Error") && refused == 0 {
-		panic("internal error of " + method)
-	}
-	w.db.refused = 0
-	return result, ok
 }
 
 // post takes the messages of committed transactions to the drivers.
@@ -246,22 +328,22 @@ func (w *world) answerWith(r request, ok bool, info string) {
 	line := fmt.Sprintf("%s %v %d %s", r.action, ok, r.object, info)
 	switch r.driver {
 	case "vmm":
-		w.update(func(tx *state.Tx) error {
+		w.happened(func(tx *state.Tx) error {
 			return lifecycle.VMMAnswer(tx, lifecycle.Answer{Action: r.action, VM: r.object, Success: ok, Info: info, Line: line})
 		})
 	case "tm":
-		w.update(func(tx *state.Tx) error {
+		w.happened(func(tx *state.Tx) error {
 			return lifecycle.TransferAnswer(tx, lifecycle.Answer{Action: r.action, VM: r.object, Success: ok, Info: info, Line: line})
 		})
 	case "ds":
-		w.update(func(tx *state.Tx) error {
+		w.happened(func(tx *state.Tx) error {
 			return lifecycle.ImageAnswer(tx, lifecycle.ImageResult{Action: r.action, Image: r.object, Success: ok, Info: info})
 		})
 	case "im":
 		if ok {
 			info = w.hostReport(r.object)
 		}
-		w.update(func(tx *state.Tx) error { return monitor.HostAnswer(tx, r.object, ok, info) })
+		w.happened(func(tx *state.Tx) error { return monitor.HostAnswer(tx, r.object, ok, info) })
 	}
 }
 
@@ -346,10 +428,10 @@ func (w *world) restart() []string {
 	if err != nil {
 		return []string{err.Error()}
 	}
-	problems := differences(before, after)
+	problems := append(differences(before, after), w.unheard.take()...)
 	w.asked, w.answered = nil, nil
-	w.db.refuse = false
-	w.open(after)
+	w.db.refuse, w.db.down, w.db.refused = false, false, 0
+	w.begin(after)
 	w.cutOff()
 	clear(w.lostImage) // what was done with images is done again
 	w.update(lifecycle.Resumed)
@@ -372,11 +454,15 @@ func (w *world) cutOff() {
 
 // check looks for what is wrong after a step.
 func (w *world) check() []string {
-	var problems []string
+	problems := append(w.problems, w.unheard.take()...)
+	w.problems = nil
+	if w.db.down {
+		return problems // what drivers have answered waits to be written down
+	}
 	if s := w.store.Snapshot(); s != w.audited {
 		cloud := audit.Of(s)
 		cloud.VMs = append(cloud.VMs, w.ended(s)...)
-		problems = cloud.Check()
+		problems = append(problems, cloud.Check()...)
 		w.audited = s
 	}
 	return append(problems, w.stuck()...)
