@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // TestFound repeats what random steps have found wrong, so that it is not left to chance to find it again.
@@ -42,6 +43,15 @@ func TestFound(t *testing.T) {
 			w.call("oneadmin", "one.vm.action", "suspend", 0)
 			w.answerOne(0, false)
 			w.answerWith(w.asked[0], true, "STATE=a MEMORY=7 CPU=9 DISK=none NIC=none")
+		},
+		"clock that is set back": func(w *world) {
+			w.call("oneadmin", "one.vm.allocate", "CPU=1\nMEMORY=64", false)
+			w.call("oneadmin", "one.vm.deploy", 0, 0, false, -1)
+			w.clock = w.clock.Add(-time.Hour)
+			w.answerOne(0, true)
+			w.answerOne(0, true)
+			w.call("oneadmin", "one.vm.action", "shutdown-hard", 0)
+			w.answerOne(0, true)
 		},
 		"removal that nobody has asked for": func(w *world) {
 			w.answer(request{driver: "ds", action: "RM", object: 0}, true)

@@ -121,7 +121,9 @@ func TestModel(t *testing.T) {
 			for !failed.Load() && taken.Load() < uint64(*flagSteps) {
 				seed := next.Add(1)
 				n, problems, places := run(t, o, sequence(seed), func(string, ...any) {})
-				taken.Add(uint64(n))
+				if sum := taken.Add(uint64(n)); sum/1_000_000 != (sum-uint64(n))/1_000_000 {
+					t.Logf("%d steps, seeds 1 to %d", sum, next.Load())
+				}
 				mu.Lock()
 				maps.Copy(seen, places)
 				mu.Unlock()
