@@ -50,14 +50,10 @@ func (d *Driver) execute(ctx context.Context, r agent.Request) {
 	d.Out.Reply(ctx, r, result, name+": "+text)
 }
 
-// argumentLimit is the longest argument that Linux gives to a program
-// (MAX_ARG_STRLEN, with the byte that ends it); the shell gets the command
-// line as one.
-const argumentLimit = 128<<10 - 1
-
 // commandLine is the shell text of a hook and what the hook reads. An object's
 // template among the arguments is also there to be read, and where it would be
-// too long for a command line only there: the argument is `-` then.
+// too long for a command line, which the shell gets as one argument, only there:
+// the argument is `-` then.
 func commandLine(words []string) (command string, stdin []byte) {
 	words, given, explicit := hooks.TakeStdin(words)
 	command = strings.Join(words, " ")
@@ -68,7 +64,7 @@ func commandLine(words []string) (command string, stdin []byte) {
 	case document != nil:
 		stdin = document
 	}
-	if template != "" && len(command) > argumentLimit {
+	if template != "" && len(command) > run.ArgumentLimit {
 		command = strings.ReplaceAll(command, template, "-")
 	}
 	return command, stdin

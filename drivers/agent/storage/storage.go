@@ -39,6 +39,10 @@ func (d *Driver) Actions() map[string]agent.Action {
 	return actions
 }
 
+// expendable are the lists that make a request long: a datastore's images (some
+// 7,000 fill an argument), the VMs and clones of an image. No script reads them.
+var expendable = []string{"DATASTORE/IMAGES", "IMAGE/VMS", "IMAGE/CLONES"}
+
 func (d *Driver) run(ctx context.Context, r agent.Request) {
 	message := r.Args[0]
 	result, info := agent.Failure, ""
@@ -51,7 +55,7 @@ func (d *Driver) run(ctx context.Context, r agent.Request) {
 	default:
 		script := filepath.Join(d.Dir, name, strings.ToLower(r.Action))
 		res := run.Local(ctx, run.Command{
-			Argv: []string{script, message, strconv.Itoa(r.ID)}, Timeout: d.Timeout,
+			Argv: []string{script, run.FitDocument(message, expendable...), strconv.Itoa(r.ID)}, Timeout: d.Timeout,
 		})
 		if text := res.LogText(); text != "" && ctx.Err() == nil {
 			d.Out.Log(r.ID, text)

@@ -66,3 +66,26 @@ func TestDatastoreRequests(t *testing.T) {
 		})
 	}
 }
+
+// TestManyImages: a datastore does not stop working with the number of its images.
+func TestManyImages(t *testing.T) {
+	base := t.TempDir()
+	if err := os.MkdirAll(base+"/fs", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	script := "#!/bin/sh\nprintf '%s' \"$1\" | base64 -d >&2\necho USED_MB=1\n"
+	if err := os.WriteFile(base+"/fs/monitor", []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	var images strings.Builder
+	for i := range 20000 {
+		images.WriteString("<ID>" + strconv.Itoa(i) + "</ID>")
+	}
+	line := datastore.Line(datastore.Monitor, 1, "", "<DATASTORE><DS_MAD>fs</DS_MAD><IMAGES>"+images.String()+"</IMAGES><TEMPLATE><A>b</A></TEMPLATE></DATASTORE>")
+	var out bytes.Buffer
+	d := &Driver{Dir: base, Out: agent.NewOutput(&out)}
+	d.run(context.Background(), agent.Request{Action: "MONITOR", ID: 1, Args: strings.Fields(line)[2:]})
+	if want := "MONITOR SUCCESS 1 " + base64.StdEncoding.EncodeToString([]byte("USED_MB=1\n")) + "\n"; out.String() != want {
+		t.Errorf("%.500q, want %q", out.String(), want)
+	}
+}

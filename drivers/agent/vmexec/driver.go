@@ -119,13 +119,26 @@ func (m *message) marked(name, flag string) *etree.Element {
 	return nil
 }
 
-// vm is the base64 of the VM element.
+// expendable are the parts of a VM that may be long, and that disk scripts and
+// those of migrations have no use for.
+var expendable = []string{"USER_TEMPLATE", "TEMPLATE/CONTEXT", "TEMPLATE/RAW"}
+
+// vm is the base64 of the VM element, for a script.
 func (m *message) vm() string {
 	e := m.root.FindElement("./VM")
 	if e == nil {
 		return ""
 	}
-	return encodeElement(e.Copy())
+	return run.FitDocument(encodeElement(e.Copy()), expendable...)
+}
+
+// request is the base64 of the whole, for a script.
+func (m *message) request() string {
+	paths := make([]string, len(expendable))
+	for i, path := range expendable {
+		paths[i] = "VM/" + path
+	}
+	return run.FitDocument(m.encoded, paths...)
 }
 
 // networkVM is what network scripts get: id, deploy id, NICs (each in a

@@ -143,7 +143,7 @@ func attachDiskSteps(a *action) ([]step, string) {
 	if problem != "" {
 		return nil, problem
 	}
-	request := a.msg.encoded
+	request := a.msg.request()
 	if a.driver.Hypervisor == "vmware" { // ESX limits the length of an argument
 		request = "drv_message"
 	}

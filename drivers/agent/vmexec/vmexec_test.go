@@ -451,3 +451,52 @@ func TestBrokenRequests(t *testing.T) {
 		t.Error(out)
 	}
 }
+
+// TestLongDocuments: a VM with much text can have disks attached and be moved;
+// what scripts look at is there.
+func TestLongDocuments(t *testing.T) {
+	text := strings.Repeat("x", 100<<10)
+	for _, tt := range []struct{ name, user, context, gone, kept string }{
+		{name: "short", user: "<NOTES>y</NOTES>", kept: "<NOTES>y</NOTES>"},
+		{name: "long user template", user: "<NOTES>" + text + "</NOTES>", context: "<CONTEXT><A>b</A></CONTEXT>", gone: "USER_TEMPLATE", kept: "<A>b</A>"},
+		{name: "long context", user: "<NOTES>y</NOTES>", context: "<CONTEXT><A>" + text + "</A></CONTEXT>", gone: "<CONTEXT>", kept: "HISTORY"},
+		{name: "long both", user: "<NOTES>" + text + "</NOTES>", context: "<CONTEXT><A>" + text + "</A></CONTEXT><RAW>r</RAW>", gone: "<CONTEXT>", kept: "<RAW>r</RAW>"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t)
+			r := w.base1()
+			r.TMCommand, r.DiskTarget = "LN shared fe:/ds/1/img host1:/d/0/1/disk.2 1 1", "/d/0/1/disk.2"
+			r.VM = strings.Replace(vmDocument, "</TEMPLATE>", tt.context+"</TEMPLATE><USER_TEMPLATE>"+tt.user+"</USER_TEMPLATE>", 1)
+			last := func(script string) string {
+				t.Helper()
+				data, _ := os.ReadFile(w.base + "/trace")
+				for line := range strings.Lines(string(data)) {
+					for word := range strings.FieldsSeq(line) {
+						document, err := base64.StdEncoding.DecodeString(strings.Trim(word, "[]"))
+						if err == nil && strings.Contains(line, script+" ") && strings.Contains(string(document), "<VM>") {
+							return string(document)
+						}
+					}
+				}
+				return ""
+			}
+			check := func(out, success, document string) {
+				t.Helper()
+				if !strings.Contains(out, success) {
+					t.Fatalf("%.2000s", out)
+				}
+				for _, want := range []string{"<ATTACH><![CDATA[YES]]></ATTACH><TARGET><![CDATA[vdc]]></TARGET>", "host1", tt.kept} {
+					if !strings.Contains(document, want) {
+						t.Errorf("no %s in %.2000s", want, document)
+					}
+				}
+				if tt.gone != "" && strings.Contains(document, tt.gone) {
+					t.Errorf("%s is in a document of %d bytes", tt.gone, len(document))
+				}
+			}
+			check(w.request(r.Line(vmm.AttachDisk, 1)), "ATTACHDISK SUCCESS 1", last("xen4/attach_disk"))
+			r.TMCommand, r.MigrHost, r.MigrNetDriver = "MIGRATE shared host1 host2 /d/0/1 1 1", "host2", "dummy"
+			check(w.request(r.Line(vmm.Migrate, 1)), "MIGRATE SUCCESS 1", last("shared/premigrate"))
+		})
+	}
+}
