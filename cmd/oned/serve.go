@@ -43,7 +43,7 @@ type daemon struct {
 	db      *db.DB
 	store   *state.Store
 	manager *manager.Manager
-	access  *os.File // the log of requests; nil unless RPC_LOG asks for it
+	access  *onelog.Lines // the log of requests; nil unless RPC_LOG asks for it
 }
 
 // serve runs the daemon until a signal ends it.
@@ -248,12 +248,16 @@ func (d *daemon) reloadShared(ctx context.Context) error {
 }
 
 // openAccessLog opens the log of requests.
-func (d *daemon) openAccessLog() (err error) {
+func (d *daemon) openAccessLog() error {
 	if !d.conf.RPCLog {
 		return nil
 	}
-	d.access, err = os.OpenFile(d.conf.Dirs.Log+"one_xmlrpc.log", os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
-	return err
+	file, err := os.OpenFile(d.conf.Dirs.Log+"one_xmlrpc.log", os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	d.access = onelog.NewLines(file)
+	return nil
 }
 
 func (d *daemon) transportConfig(log *slog.Logger) transport.Config {

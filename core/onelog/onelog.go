@@ -26,11 +26,15 @@ type Log struct {
 	conf *config.Config
 	now  func() time.Time
 
-	mu  sync.Mutex // guards out and vms
-	out io.WriteCloser
+	out *Lines
 	sys *syslog.Writer
-	vms map[int]*os.File
-	lru []int // ids with an open file, oldest first
+
+	mu     sync.Mutex // guards what follows
+	second int64      // the time of stamp
+	stamp  string     // the time at the beginning of a line
+	line   []byte
+	vms    map[int]*os.File
+	lru    []int // ids with an open file, oldest first
 }
 
 // openVMLogs bounds how many VM logs are kept open.
@@ -44,15 +48,24 @@ func Open(conf *config.Config, program string, now func() time.Time) (*Log, erro
 	case "syslog":
 		l.sys, err = syslog.New(syslog.LOG_DAEMON|syslog.LOG_INFO, program+"["+strconv.Itoa(os.Getpid())+"]")
 	case "stderr":
-		l.out = os.Stderr
+		l.out = NewLines(stderr{})
 	default:
-		l.out, err = os.OpenFile(conf.Dirs.Log+program+".log", os.O_WRONLY|os.O_CREATE|os.O_TRUNC|os.O_APPEND, 0o640)
+		var file *os.File
+		if file, err = os.OpenFile(conf.Dirs.Log+program+".log", os.O_WRONLY|os.O_CREATE|os.O_TRUNC|os.O_APPEND, 0o640); err == nil {
+			l.out = NewLines(file)
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
 	return l, nil
 }
+
+// stderr is standard error, which stays open.
+type stderr struct{}
+
+func (stderr) Write(p []byte) (int, error) { return os.Stderr.Write(p) }
+func (stderr) Close() error                { return nil }
 
 // Write writes a line to oned.log or, when m.VM is a VM, to its log.
 func (l *Log) Write(m message.Log) {
@@ -65,7 +78,14 @@ func (l *Log) Write(m message.Log) {
 		l.writeSyslog(m)
 		return
 	}
-	line := l.now().Format(time.ANSIC) + " [" + m.Module + "][" + letter(m.Level) + "]: " + m.Text + "\n"
+	now := l.now()
+	if second := now.Unix(); second != l.second || l.stamp == "" {
+		l.second, l.stamp = second, now.Format(time.ANSIC)
+	}
+	l.line = append(l.line[:0], l.stamp...)
+	for _, part := range [...]string{" [", m.Module, "][", letter(m.Level), "]: ", m.Text, "\n"} {
+		l.line = append(l.line, part...)
+	}
 	out := io.Writer(l.out)
 	if m.VM != message.OnedLog {
 		f := l.vmLog(m.VM)
@@ -75,7 +95,7 @@ func (l *Log) Write(m message.Log) {
 		out = f
 	}
 	// A full disk must not stop the cloud; there is nowhere left to say so.
-	_, _ = io.WriteString(out, line)
+	_, _ = out.Write(l.line)
 }
 
 func (l *Log) writeSyslog(m message.Log) {
@@ -131,9 +151,6 @@ func (l *Log) Close() error {
 	l.vms, l.lru = nil, nil
 	if l.sys != nil {
 		return l.sys.Close()
-	}
-	if l.out == os.Stderr {
-		return nil
 	}
 	return l.out.Close()
 }

@@ -92,7 +92,7 @@ func (c *conn) readInto(p []byte) (int, error) {
 // extend moves the deadline of the request on by what its body has brought so far.
 func (c *conn) extend() error {
 	limit := c.srv.conf.Timeout + c.srv.transferTime(c.total)
-	return c.nc.SetReadDeadline(c.start.Add(limit))
+	return c.until(c.start.Add(limit), &c.readDeadline, c.nc.SetReadDeadline)
 }
 
 // readChunked reads a body in chunks and its trailer.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"goned/rpc/xmlrpc"
@@ -16,12 +17,14 @@ import (
 type conn struct {
 	srv  *Server
 	nc   net.Conn
-	busy bool // guarded by srv.mu
+	busy atomic.Bool // handling a request
 
 	buf   []byte
 	r, w  int
 	start time.Time // of the request being read: its first byte
 	total int       // bytes of its body received so far
+
+	readDeadline, writeDeadline time.Time // as they are set
 }
 
 const connBuffer = 4 << 10
@@ -32,33 +35,42 @@ var scratch = sync.Pool{New: func() any { b := make([]byte, 0, 8<<10); return &b
 // serve answers requests until the connection is to be closed.
 func (c *conn) serve(ctx context.Context) {
 	c.buf = make([]byte, connBuffer)
-	for {
-		if !c.srv.setBusy(c, false) || !c.await() || !c.srv.setBusy(c, true) {
+	for !c.srv.closing.Load() && c.await() {
+		c.busy.Store(true)
+		// Shutdown looks at busy after it has set closing: one of the two sees the other.
+		if c.srv.closing.Load() || !c.request(ctx) {
 			return
 		}
-		if !c.request(ctx) {
-			return
-		}
+		c.busy.Store(false)
 	}
 }
 
 // await waits for the first byte of a request.
 func (c *conn) await() bool {
-	if c.r == c.w {
-		if err := c.nc.SetReadDeadline(time.Now().Add(c.srv.conf.IdleTimeout)); err != nil {
-			return false
-		}
-		if c.fill() != nil {
-			return false
-		}
+	if c.r == c.w && c.fill(time.Now().Add(c.srv.conf.IdleTimeout)) != nil {
+		return false
 	}
 	c.start, c.total = time.Now(), 0
-	return c.nc.SetReadDeadline(c.start.Add(c.srv.conf.Timeout)) == nil
+	return true
 }
 
-// fill reads more input, making room first. The buffer never grows beyond what a
-// header may have.
-func (c *conn) fill() error {
+// until moves a deadline to t or a little later, if it is not there already: most
+// requests find the one that an earlier request has set good enough.
+func (c *conn) until(t time.Time, deadline *time.Time, set func(time.Time) error) error {
+	slack := min(c.srv.conf.Timeout, c.srv.conf.IdleTimeout, 8*time.Second) / 8
+	if late := deadline.Sub(t); late >= 0 && late <= slack {
+		return nil
+	}
+	*deadline = t.Add(slack)
+	return set(*deadline)
+}
+
+// fill reads more input until a deadline, making room first. The buffer never grows
+// beyond what a header may have.
+func (c *conn) fill(deadline time.Time) error {
+	if err := c.until(deadline, &c.readDeadline, c.nc.SetReadDeadline); err != nil {
+		return err
+	}
 	if c.r == c.w {
 		c.r, c.w = 0, 0
 		if len(c.buf) > connBuffer {
@@ -107,7 +119,7 @@ func (c *conn) request(ctx context.Context) (more bool) {
 	mem := scratch.Get().(*[]byte)
 	defer scratch.Put(mem)
 	parts, size := xmlrpc.EncodeResponse((*mem)[:0], v, fault)
-	rq.keepAlive = rq.keepAlive && !c.srv.isClosing()
+	rq.keepAlive = rq.keepAlive && !c.srv.closing.Load()
 	return c.respond(&rq, callHead, parts, size) && rq.keepAlive
 }
 
@@ -174,10 +186,10 @@ func (c *conn) linger() {
 // minimum rate needs.
 func (c *conn) write(parts net.Buffers, size int) error {
 	limit := c.srv.conf.Timeout + c.srv.transferTime(size)
-	if err := c.nc.SetWriteDeadline(time.Now().Add(limit)); err != nil {
+	if err := c.until(time.Now().Add(limit), &c.writeDeadline, c.nc.SetWriteDeadline); err != nil {
 		return err
 	}
-	_, err := parts.WriteTo(c.nc)
+	err := writeParts(c.nc, parts, size)
 	if t, ok := c.nc.(interface{ SetLinger(int) error }); ok && err != nil {
 		// The client did not take it in time: closing shall drop the rest, not
 		// leave it to the kernel. If that fails there is nothing to drop.

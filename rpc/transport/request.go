@@ -77,7 +77,7 @@ func (c *conn) readLine(left *int) ([]byte, error) {
 		if seen = c.w - c.r; seen >= *left {
 			return nil, errHeaderSize
 		}
-		if err := c.fill(); err != nil {
+		if err := c.fill(c.start.Add(c.srv.conf.Timeout + c.srv.transferTime(c.total))); err != nil {
 			return nil, err
 		}
 	}

@@ -59,8 +59,25 @@ func (c *conn) header(b []byte, rq *request, h head, size int) []byte {
 		b = append(b, "\r\nConnection: close"...)
 	}
 	b = append(b, "\r\nDate: "...)
-	b = time.Now().UTC().AppendFormat(b, http.TimeFormat)
+	b = append(b, c.srv.now()...)
 	b = append(b, "\r\nServer: "...)
 	b = append(b, conf.ServerName...)
 	return append(b, "\r\n\r\n"...)
+}
+
+// dateField is the value of the Date field in one second.
+type dateField struct {
+	second int64
+	text   string
+}
+
+// now is the value of a Date field.
+func (s *Server) now() string {
+	t := time.Now()
+	if d := s.date.Load(); d != nil && d.second == t.Unix() {
+		return d.text
+	}
+	d := &dateField{t.Unix(), t.UTC().Format(http.TimeFormat)}
+	s.date.Store(d)
+	return d.text
 }

@@ -16,6 +16,7 @@ import (
 	"net"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"goned/rpc/xmlrpc"
@@ -94,8 +95,10 @@ type Server struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // connections
 
+	closing atomic.Bool // set with mu held
+	date    atomic.Pointer[dateField]
+
 	mu        sync.Mutex // guards what follows
-	closing   bool
 	listeners map[net.Listener]struct{}
 	conns     map[*conn]struct{}
 }
@@ -135,7 +138,7 @@ func (s *Server) Serve(ln net.Listener) error {
 		nc, err := ln.Accept()
 		if err != nil {
 			<-s.slots
-			if s.isClosing() {
+			if s.closing.Load() {
 				return ErrServerClosed
 			}
 			if errors.Is(err, net.ErrClosed) {
@@ -169,10 +172,10 @@ func (s *Server) sleep(d time.Duration) bool {
 
 // start serves a connection in a goroutine of its own, which Shutdown waits for.
 func (s *Server) start(nc net.Conn) {
-	c := &conn{srv: s, nc: nc}
+	c := &conn{srv: s, nc: newSocket(nc)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closing {
+	if s.closing.Load() {
 		nc.Close()
 		<-s.slots
 		return
@@ -199,7 +202,7 @@ func (s *Server) finish(c *conn) {
 func (s *Server) addListener(ln net.Listener) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closing {
+	if s.closing.Load() {
 		return false
 	}
 	s.listeners[ln] = struct{}{}
@@ -212,32 +215,17 @@ func (s *Server) dropListener(ln net.Listener) {
 	delete(s.listeners, ln)
 }
 
-func (s *Server) isClosing() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.closing
-}
-
-// setBusy notes that c is handling a request, or no longer. It returns false if
-// the server is closing and c shall not begin another request.
-func (s *Server) setBusy(c *conn, busy bool) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c.busy = busy
-	return !s.closing
-}
-
 // Shutdown stops accepting, closes idle connections and waits for the requests
 // being handled to be answered. When ctx ends first it cuts them off, waits for
 // their goroutines and returns the cause.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
-	s.closing = true
+	s.closing.Store(true)
 	for ln := range s.listeners {
 		ln.Close()
 	}
 	for c := range s.conns {
-		if !c.busy {
+		if !c.busy.Load() {
 			c.nc.Close()
 		}
 	}
