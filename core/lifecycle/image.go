@@ -108,8 +108,12 @@ func imageMade(tx *state.Tx, img *image.Image, r ImageResult) error {
 // awaited reports whether an answer is one that the image waits for. An image that has failed for want of an answer, or that missed
 // its VM, still takes a late success.
 func awaited(img *image.Image, r ImageResult) bool {
+	cloned := img.CloningID != -1 // and not done
+	if img.State == image.Locked {
+		return cloned == (r.Action == "CLONE")
+	}
 	empty := img.Source == "" && (img.State == image.Error || img.State == image.Ready) // READY by enable
-	return img.State == image.Locked || empty && r.Success
+	return empty && r.Success && !cloned
 }
 
 func imageFailed(tx *state.Tx, img *image.Image, text string) {

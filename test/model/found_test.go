@@ -53,6 +53,12 @@ func TestFound(t *testing.T) {
 			w.call("oneadmin", "one.vm.action", "shutdown-hard", 0)
 			w.answerOne(0, true)
 		},
+		"copy of an image that is being cloned": func(w *world) {
+			w.call("oneadmin", "one.image.clone", 1, "clone")
+			w.answer(request{driver: "ds", action: "CP", object: 6}, true)
+			w.answerOne(0, true)
+			w.call("oneadmin", "one.image.delete", 6)
+		},
 		"removal that nobody has asked for": func(w *world) {
 			w.answer(request{driver: "ds", action: "RM", object: 0}, true)
 		},
