@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -205,6 +206,75 @@ func TestStop(t *testing.T) {
 	if next := c.must(t, "one.vm.allocate", "CPU=1\nMEMORY=1", false); next != len(stored) {
 		t.Errorf("the next id is %d, not %d", next, len(stored))
 	}
+}
+
+// stopLimit is how long oned may take to end, whatever clients and drivers do.
+const stopLimit = 500 * time.Millisecond
+
+// TestStopWithHalfSentCalls ends oned while clients are in the middle of sending a call, some of them still at it: it cuts them off,
+// and keeps what it has acknowledged. A loaded machine gets more than one chance, one that looks for races no figure.
+func TestStopWithHalfSentCalls(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t, settings{})
+	known := map[int]bool{}
+	fastest := time.Hour
+	for range 8 {
+		for range 10 {
+			known[c.must(t, "one.vm.allocate", "CPU=0.1\nMEMORY=16", true)] = true
+		}
+		var senders sync.WaitGroup
+		for i, conn := range c.idleConnections(t, 40) {
+			text := fmt.Sprintf(head, len(versionCall))
+			switch i % 4 {
+			case 0: // half the head
+				text = text[:len(text)/2]
+			case 1:
+				text += versionCall[:len(versionCall)/2]
+			case 2: // the end of a chunk is missing
+				text = "POST /RPC2 HTTP/1.1\r\nHost: one\r\nContent-Type: text/xml\r\nTransfer-Encoding: chunked\r\n\r\n10\r\n<?xml"
+			case 3: // a slow one, until it is cut off
+				text = fmt.Sprintf(head, 1<<20)
+			}
+			_, err := conn.Write([]byte(text))
+			must(t, err)
+			senders.Go(func() {
+				defer conn.Close()
+				for err = nil; i%4 == 3 && err == nil; time.Sleep(5 * time.Millisecond) {
+					_, err = conn.Write([]byte(" "))
+				}
+				_, _ = io.Copy(io.Discard, conn) // until oned closes it
+			})
+		}
+		a := make(chan *allocations)
+		go func() { a <- c.allocate(1 << 20) }()
+		c.poll(t, "there is no load", func() (bool, error) {
+			_, err := c.document("one.vm.info", len(known)+20)
+			return err == nil, nil
+		})
+		took := c.stop()
+		for _, id := range (<-a).ids {
+			known[id] = true
+		}
+		senders.Wait()
+		if code := c.oned.cmd.ProcessState.ExitCode(); code != 0 {
+			t.Fatalf("exit status %d: %s", code, c.oned.said())
+		}
+		stored := c.storedVMs()
+		for id := range known {
+			if !stored[id] {
+				t.Errorf("machine %d was acknowledged and is not in the database", id)
+			}
+		}
+		for id := range stored {
+			known[id] = true
+		}
+		t.Logf("ended %v after SIGTERM; %d machines", took, len(stored))
+		if fastest = min(fastest, took); fastest <= stopLimit || len(buildFlags) > 0 {
+			return
+		}
+		c.start()
+	}
+	t.Errorf("it takes %v to end", fastest)
 }
 
 // TestLock starts a second oned on the directories of a first, alive and killed.
