@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -16,7 +17,9 @@ import (
 //	ARGUMENTS = "crash-driver KIND [MODE]"
 //
 // Modes: without one it always answers well and at once; "unsteady" answers after a moment, sometimes badly, sometimes never;
-// a "silent" TM driver never answers for VM 0; "deaf" says that it is there and then reads nothing.
+// a "silent" TM driver never answers for VM 0; "deaf" says that it is there and then reads nothing. Any other mode is a directory:
+// what is asked while it has a file named after the kind of driver is never answered, but noted in a file KIND-ID; "report" is what
+// hosts say besides.
 const driverWord = "crash-driver"
 
 // runDriver is the driver's life; false when the program was not started as one.
@@ -78,6 +81,9 @@ func (d *driver) take(action, id string) {
 	if d.mode == "silent" && d.kind == "tm" && id == "0" {
 		return
 	}
+	if filepath.IsAbs(d.mode) && d.isSilent(action, id) {
+		return
+	}
 	answer := action + " SUCCESS " + id + " " + d.info(action, id)
 	if d.mode != "unsteady" || action == "STAT" || action == "MONITOR" {
 		d.say(answer)
@@ -93,6 +99,15 @@ func (d *driver) take(action, id string) {
 	time.AfterFunc(wait, func() { d.say(answer) })
 }
 
+// isSilent reports whether a request is one that is not answered, and notes it.
+func (d *driver) isSilent(action, id string) bool {
+	switch _, err := os.Stat(filepath.Join(d.mode, d.kind)); {
+	case err != nil, action == "STAT", action == "MONITOR", action == "POLL":
+		return false
+	}
+	return os.WriteFile(filepath.Join(d.mode, d.kind+"-"+id), nil, 0o600) == nil
+}
+
 func (d *driver) info(action, id string) string {
 	switch d.kind + " " + action {
 	case "vmm DEPLOY":
@@ -100,7 +115,8 @@ func (d *driver) info(action, id string) string {
 	case "vmm POLL":
 		return "STATE=a USEDCPU=1.5 USEDMEMORY=1024 NETRX=1 NETTX=2"
 	case "im MONITOR":
-		return encoded("HYPERVISOR=dummy\nTOTALCPU=80000\nUSEDCPU=0\nFREECPU=80000\nTOTALMEMORY=167772160\nUSEDMEMORY=0\nFREEMEMORY=167772160\n")
+		report, _ := os.ReadFile(filepath.Join(d.mode, "report")) // there is none mostly
+		return encoded(string(report) + "HYPERVISOR=dummy\nTOTALCPU=80000\nUSEDCPU=0\nFREECPU=80000\nTOTALMEMORY=167772160\nUSEDMEMORY=0\nFREEMEMORY=167772160\n")
 	case "datastore STAT":
 		return "10"
 	case "datastore MONITOR":
@@ -122,7 +138,11 @@ func driverConf(mode string, vmms ...string) string {
 	mad := func(name, attributes, kind, mode string) string {
 		return fmt.Sprintf("%s = [ %sEXECUTABLE = %q, ARGUMENTS = \"%s %s %s\" ]\n", name, attributes, self, driverWord, kind, mode)
 	}
-	text := mad("IM_MAD", `NAME = "dummy", `, "im", "") + mad("TM_MAD", "", "tm", mode) + mad("DATASTORE_MAD", "", "datastore", mode) +
+	ofHosts := ""
+	if filepath.IsAbs(mode) {
+		ofHosts = mode
+	}
+	text := mad("IM_MAD", `NAME = "dummy", `, "im", ofHosts) + mad("TM_MAD", "", "tm", mode) + mad("DATASTORE_MAD", "", "datastore", mode) +
 		mad("HM_MAD", "", "hm", "") + mad("VM_MAD", `NAME = "dummy", TYPE = "xml", `, "vmm", mode)
 	for _, other := range vmms {
 		text += mad("VM_MAD", `NAME = "`+other+`", TYPE = "xml", `, "vmm", other)
