@@ -3,6 +3,7 @@ package scriptstest
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -29,6 +30,12 @@ func TestNetwork(t *testing.T) {
 		{Call: "sudo iptables -nL", Stdout: "Chain FORWARD (policy ACCEPT)\nChain one-5-1 (1 references)\n"},
 		{Call: "sudo iptables -n -v --line-numbers -L FORWARD", Stdout: "Chain FORWARD (policy ACCEPT)\nnum   pkts bytes target\n1 0 0 one-5-10 all -- * *\n2 0 0 one-5-1 all -- * *\n"},
 	}
+	const rules = "-P FORWARD ACCEPT\n-A FORWARD -m physdev --physdev-out vif7.0 --physdev-is-bridged -j one-5-1\n"
+	chain = append(chain, answer{Call: "sudo iptables -S FORWARD", Stdout: rules})
+	shared := []answer{{Call: "sudo iptables -n -v --line-numbers -L FORWARD", Stdout: "Chain FORWARD (policy ACCEPT)\nnum   pkts bytes target\n" +
+		"1 0 0 one-5-1 all -- * * 0.0.0.0/0 0.0.0.0/0 PHYSDEV match --physdev-out lo\n2 0 0 ACCEPT all -- * *\n" +
+		"3 0 0 one-5-1 all -- * * 0.0.0.0/0 0.0.0.0/0 PHYSDEV match --physdev-out gone0\n"}}
+	second := strings.Replace(filtered, "00:01<", "00:02<", 1)
 	kvm := []answer{{Call: "virsh -c qemu:///system dumpxml one-5", Stdout: "<domain><devices><interface type='bridge'><mac address='02:00:0a:00:00:01'/><target dev='vnet4'/></interface></devices></domain>\n"}}
 	tests := []struct {
 		name, script string
@@ -40,11 +47,17 @@ func TestNetwork(t *testing.T) {
 		{name: "fw/post", args: []string{vm(filtered, other), "one-5"}, answers: xen},
 		{name: "fw/post-kvm", script: "fw/post", args: []string{vm(filtered), "one-5"}, answers: kvm, hypervisor: "kvm"},
 		{name: "fw/post-chain-exists", script: "fw/post", args: []string{vm(filtered), "one-5"}, answers: append(chain, xen...)},
+		{name: "fw/post-second-nic", script: "fw/post", args: []string{vm(second), "one-5"}, answers: append(chain, xen...)},
+		{name: "fw/post-no-tap", script: "fw/post", args: []string{vm(filtered), "one-5"}},
+		{name: "fw/post-no-tap-nothing-to-filter", script: "fw/post", args: []string{vm(nic0+"<ICMP>yes</ICMP>", other), "one-5"}},
 		{name: "fw/post-bad-ports", script: "fw/post", args: []string{vm(nic0 + "<WHITE_PORTS_TCP>22;id</WHITE_PORTS_TCP>"), "one-5"}, answers: xen},
 		{name: "fw/post-fails", script: "fw/post", args: []string{vm(filtered), "one-5"},
 			answers: append([]answer{{Call: "sudo iptables -A one-5-1 -p tcp -m multiport", Exit: 2, Stderr: "iptables: bad rule\n"}}, xen...)},
 		{name: "fw/clean", args: []string{vm(filtered, other)}, answers: chain},
 		{name: "fw/clean-detach", script: "fw/clean", args: []string{vm(filtered, other+"<ATTACH>YES</ATTACH><ICMP>no</ICMP>")}, answers: chain},
+		{name: "fw/clean-two-nics", script: "fw/clean", args: []string{vm(filtered)}, answers: shared},
+		{name: "fw/clean-detach-one-of-two", script: "fw/clean", args: []string{vm(filtered + "<ATTACH>YES</ATTACH>")}, answers: shared},
+		{name: "ebtables/post-no-tap", script: "ebtables/post", args: []string{vm(tagged), "one-5"}},
 		{name: "ebtables/post", args: []string{vm(tagged, other), "one-5"}, answers: xen},
 		{name: "ebtables/clean", args: []string{vm(tagged)}, answers: xen},
 		{name: "802.1Q/pre", args: []string{vm(tagged)},

@@ -129,6 +129,13 @@ tap() {
     esac
 }
 
+# find_tap: sets device. A VM whose NIC cannot be found must not run without the
+# rules it asks for (4.6 lets it, except for Open vSwitch).
+find_tap() {
+    device=$(tap)
+    [ -n "$device" ] || fail "No tap device found for nic $NIC_ID" 1
+}
+
 # --- firewall -----------------------------------------------------------------
 
 # ports LIST: without blanks; numbers and ranges a:b, separated by commas.
@@ -166,37 +173,75 @@ protocol_rules() {
     fi
 }
 
+# chain_exists, is_filtered: has chain been made, is device sent through it?
+chain_exists() {
+    sudo iptables -nL 2>/dev/null | awk -v chain="$chain" '$1 == "Chain" && $2 == chain { found = 1 } END { exit !found }'
+}
+is_filtered() {
+    sudo iptables -S FORWARD 2>/dev/null | awk -v chain="$chain" -v device="$device" '
+        { for (i = 1; i < NF; i++) if ($i == "--physdev-out" && $(i + 1) == device && $NF == chain) found = 1 }
+        END { exit !found }'
+}
+
+filter_device() { rule -A FORWARD -m physdev --physdev-out "$device" -j "$chain"; }
+
 nic_firewall_on() {
     has_rules || return 0
-    chain=one-$VM_ID-$NETWORK_ID
-    sudo iptables -nL 2>/dev/null | awk -v chain="$chain" '$1 == "Chain" && $2 == chain { found = 1 } END { exit !found }' && return 0
-    device=$(tap)
-    [ -n "$device" ] || return 0
     if [ -z "$WHITE_PORTS_TCP$WHITE_PORTS_UDP$BLACK_PORTS_TCP$BLACK_PORTS_UDP" ] && ! drops_icmp; then
         return 0
     fi
+    chain=one-$VM_ID-$NETWORK_ID
+    if chain_exists; then
+        # The chain is the network's: another NIC there shares it.
+        find_tap
+        is_filtered || filter_device
+        return 0
+    fi
+    find_tap
     # All are read before the first rule is made: half a chain protects nothing.
     white_tcp=$(ports "$WHITE_PORTS_TCP") && black_tcp=$(ports "$BLACK_PORTS_TCP") &&
         white_udp=$(ports "$WHITE_PORTS_UDP") && black_udp=$(ports "$BLACK_PORTS_UDP") || exit 255
     rule -N "$chain"
-    rule -A FORWARD -m physdev --physdev-out "$device" -j "$chain"
+    trap undo_firewall EXIT
+    filter_device
     protocol_rules tcp "$white_tcp" "$black_tcp"
     protocol_rules udp "$white_udp" "$black_udp"
     if drops_icmp; then
         rule -A "$chain" -p icmp -m state --state ESTABLISHED -j ACCEPT
         rule -A "$chain" -p icmp -j DROP
     fi
+    trap - EXIT
 }
+
+# undo_firewall: half a chain would pass for a whole one the next time.
+undo_firewall() {
+    sudo iptables -D FORWARD -m physdev --physdev-out "$device" -j "$chain"
+    sudo iptables -F "$chain"
+    sudo iptables -X "$chain"
+} >/dev/null 2>&1
 
 nic_firewall_off() {
     has_rules || return 0
     chain=one-$VM_ID-$NETWORK_ID
-    number=$(sudo iptables -n -v --line-numbers -L FORWARD 2>/dev/null |
-        awk -v chain="$chain" '{ for (i = 2; i <= NF; i++) if ($i == chain) { print $1; exit } }')
-    [ -n "$number" ] || return 0
-    rule -D FORWARD "$number"
-    rule -F "$chain"
-    rule -X "$chain"
+    jumps=$(sudo iptables -n -v --line-numbers -L FORWARD 2>/dev/null | awk -v chain="$chain" '
+        { for (i = 2; i <= NF; i++) if ($i == chain) { device = "-"
+              for (j = i; j < NF; j++) if ($j == "--physdev-out") device = $(j + 1)
+              print $1, device; break } }' | sort -rn)
+    [ -n "$jumps" ] || return 0
+    keep=
+    if [ -n "$nic_attached" ] && [ "$(printf '%s\n' "$jumps" | wc -l)" -gt 1 ]; then
+        keep=yes # another NIC of the VM is on this network; the detached one has no device any more
+    fi
+    while read -r number device <&3; do
+        if [ -n "$keep" ] && [ -e "/sys/class/net/$device" ]; then continue; fi
+        rule -D FORWARD "$number"
+    done 3<<EOT
+$jumps
+EOT
+    if [ -z "$keep" ]; then
+        rule -F "$chain"
+        rule -X "$chain"
+    fi
 }
 
 firewall_on() {

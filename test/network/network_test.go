@@ -288,6 +288,38 @@ func TestFirewall(t *testing.T) {
 	if left := sh(t, "iptables -S"); left != before {
 		t.Errorf("clean leaves %s", left)
 	}
+
+	// Two NICs on one network share its chain; while the VM runs one of them can go.
+	inOne := func(nic string) string {
+		return nic + "<NETWORK_ID>4</NETWORK_ID><BLACK_PORTS_TCP>80</BLACK_PORTS_TCP>"
+	}
+	nics = []string{inOne(nicA), inOne(strings.Replace(nicB, "<NETWORK_ID>5</NETWORK_ID>", "", 1))}
+	n.succeed(t, "fw/post", nics[0])
+	n.succeed(t, "fw/post", nics[1]+"<ATTACH>YES</ATTACH>")
+	if connects(t, "c", "10.0.0.1", 80) || connects(t, "c", "10.0.0.2", 80) || !connects(t, "c", "10.0.0.2", 8080) {
+		t.Errorf("the rules of two NICs on one network: %s", sh(t, "iptables -S"))
+	}
+	sh(t, "ip link set tapb name gone")
+	n.succeed(t, "fw/clean", nics[1]+"<ATTACH>YES</ATTACH>")
+	sh(t, "ip link set gone name tapb")
+	if left := sh(t, "iptables -S"); strings.Contains(left, "tapb") || connects(t, "c", "10.0.0.1", 80) {
+		t.Errorf("detaching a NIC leaves %s", left)
+	}
+	n.succeed(t, "fw/clean", nics...)
+
+	// What cannot be filtered must not run, and leaves nothing that looks like a filter.
+	many := "1" + strings.Repeat(",2", 20)
+	for what, nic := range map[string]string{
+		"no tap":         strings.Replace(nics[0], "00:01<", "00:77<", 1),
+		"too many ports": strings.Replace(nics[0], ">80<", ">"+many+"<", 1),
+	} {
+		if status, stderr := n.run(t, "fw/post", nic); status == 0 {
+			t.Errorf("%s: post succeeds: %s", what, stderr)
+		}
+		if left := sh(t, "iptables -S"); left != before {
+			t.Errorf("%s: post leaves %s", what, left)
+		}
+	}
 }
 
 func TestEbtables(t *testing.T) {
