@@ -8,12 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"strconv"
 	"time"
-
-	"github.com/go-sql-driver/mysql"
-	_ "modernc.org/sqlite" // the driver "sqlite" of database/sql
 )
 
 // The versions that 4.6.2 writes and accepts.
@@ -40,91 +35,36 @@ type Config struct {
 type DB struct {
 	cfg    Config
 	log    *slog.Logger
-	write  *sql.DB
+	write  writer
 	read   *sql.DB
-	stmts  map[string]*sql.Stmt
 	closed bool
+}
+
+// writer is the connection that changes a database.
+type writer interface {
+	// exec runs one statement of its own.
+	exec(ctx context.Context, query string) error
+	// save makes the changes of rows in one transaction.
+	save(ctx context.Context, rows []Row) error
+	// close ends the connection; nothing reads the database any more.
+	close() error
 }
 
 // Open opens the database that cfg names, creating the file or the MySQL database when it is not there. It does not look inside:
 // see Prepare.
 func Open(ctx context.Context, cfg Config, log *slog.Logger) (*DB, error) {
-	d := &DB{cfg: cfg, log: log, stmts: map[string]*sql.Stmt{}}
+	d := &DB{cfg: cfg, log: log}
 	var err error
 	if cfg.MySQL {
 		err = d.openMySQL(ctx)
 	} else {
-		err = d.openSQLite(ctx)
+		err = d.openSQLite()
 	}
 	if err != nil {
 		d.Close()
 		return nil, err
 	}
 	return d, nil
-}
-
-func (d *DB) openSQLite(ctx context.Context) error {
-	// The file may hold password hashes; 4.6 leaves the mode to the umask, which its control script sets to 007.
-	f, err := os.OpenFile(d.cfg.Path, os.O_RDWR|os.O_CREATE, 0o640)
-	if err != nil {
-		return fmt.Errorf("open database: %w", err)
-	}
-	f.Close()
-	// WAL lets other programs read the live file and us commit with one sync; FULL makes that sync happen at every commit.
-	pragmas := "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_txlock=immediate"
-	if d.write, err = sql.Open("sqlite", "file:"+d.cfg.Path+pragmas); err != nil {
-		return fmt.Errorf("open database: %w", err)
-	}
-	d.write.SetMaxOpenConns(1)
-	if err := d.write.PingContext(ctx); err != nil {
-		return fmt.Errorf("open database %s: %w", d.cfg.Path, err)
-	}
-	if d.read, err = sql.Open("sqlite", "file:"+d.cfg.Path+"?_pragma=busy_timeout(10000)&_pragma=query_only(1)"); err != nil {
-		return fmt.Errorf("open database for reading: %w", err)
-	}
-	d.read.SetMaxOpenConns(4)
-	return nil
-}
-
-func (d *DB) openMySQL(ctx context.Context) error {
-	c := mysql.NewConfig()
-	c.User, c.Passwd = d.cfg.User, d.cfg.Passwd
-	c.Net, c.Addr = "tcp", d.cfg.Server
-	if d.cfg.Port != 0 {
-		c.Addr += ":" + strconv.Itoa(d.cfg.Port)
-	} else {
-		c.Addr += ":3306"
-	}
-	if d.cfg.Server == "localhost" {
-		if _, err := os.Stat("/var/run/mysqld/mysqld.sock"); err == nil {
-			c.Net, c.Addr = "unix", "/var/run/mysqld/mysqld.sock"
-		}
-	}
-	c.InterpolateParams = true
-	// The old client library sent bytes as they came and the server kept them as latin1: only so do old rows read back right.
-	c.Params = map[string]string{"charset": "latin1"}
-	c.MaxAllowedPacket = 0
-	c.Timeout, c.ReadTimeout, c.WriteTimeout = 10*time.Second, time.Minute, time.Minute
-
-	server, err := sql.Open("mysql", c.FormatDSN())
-	if err != nil {
-		return fmt.Errorf("open database server: %w", err)
-	}
-	defer server.Close()
-	if _, err := server.ExecContext(ctx, "CREATE DATABASE IF NOT EXISTS `"+d.cfg.Name+"`"); err != nil {
-		return fmt.Errorf("create database %s: %w", d.cfg.Name, err)
-	}
-	c.DBName = d.cfg.Name
-	if d.write, err = sql.Open("mysql", c.FormatDSN()); err != nil {
-		return fmt.Errorf("open database: %w", err)
-	}
-	d.write.SetMaxOpenConns(1)
-	d.write.SetConnMaxIdleTime(time.Hour)
-	if d.read, err = sql.Open("mysql", c.FormatDSN()); err != nil {
-		return fmt.Errorf("open database: %w", err)
-	}
-	d.read.SetMaxOpenConns(8)
-	return nil
 }
 
 // VersionError says that the database belongs to another version of OpenNebula.
@@ -179,7 +119,7 @@ func (d *DB) Prepare(ctx context.Context, now time.Time) (fresh bool, err error)
 
 func (d *DB) create(ctx context.Context, tables []*Table, version Row) error {
 	for _, t := range tables {
-		if _, err := d.write.ExecContext(ctx, t.ddl); err != nil {
+		if err := d.write.exec(ctx, t.ddl); err != nil {
 			return fmt.Errorf("create table %s: %w", t.Name, err)
 		}
 	}
@@ -223,59 +163,13 @@ func (d *DB) Save(ctx context.Context, rows []Row) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	if err := d.prepare(ctx, rows); err != nil {
-		return err
-	}
-	tx, err := d.write.BeginTx(ctx, nil)
-	if err != nil {
-		return fmt.Errorf("begin: %w", err)
-	}
-	defer tx.Rollback() // without effect after Commit
-	for i := range rows {
-		r := &rows[i]
-		query := r.statement()
-		switch s := d.stmts[query]; {
-		case s != nil:
-			_, err = tx.StmtContext(ctx, s).ExecContext(ctx, r.Values...)
-		case d.cfg.MySQL && r.Op == Put && r.Table.unique:
-			// REPLACE would remove another object whose name MySQL takes for the same: "ABC" is "abc" there.
-			query = r.Table.sql[Delete]
-			if _, err = tx.ExecContext(ctx, query, r.Values[:r.Table.Keys]...); err == nil {
-				query = r.Table.insert
-				_, err = tx.ExecContext(ctx, query, r.Values...)
-			}
-		default:
-			_, err = tx.ExecContext(ctx, query, r.Values...)
-		}
-		if err != nil {
-			d.log.Error("SQL command was: " + query + ", error: " + err.Error())
-			return fmt.Errorf("write %s: %w", r.Table.Name, err)
-		}
-	}
-	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("commit: %w", err)
-	}
-	return nil
+	return d.write.save(ctx, rows)
 }
 
-// prepare compiles the statements that rows need, outside a transaction because there is one writing connection. MySQL needs
-// none: the driver interpolates, and a reconnect would lose them.
-func (d *DB) prepare(ctx context.Context, rows []Row) error {
-	if d.cfg.MySQL {
-		return nil
-	}
-	for i := range rows {
-		query := rows[i].statement()
-		if d.stmts[query] != nil {
-			continue
-		}
-		s, err := d.write.PrepareContext(ctx, query)
-		if err != nil {
-			return fmt.Errorf("prepare %q: %w", query, err)
-		}
-		d.stmts[query] = s
-	}
-	return nil
+// failedRow logs the statement that the database did not take, as 4.6 does, and is the error of a Save.
+func failedRow(log *slog.Logger, r *Row, query string, err error) error {
+	log.Error("SQL command was: " + query + ", error: " + err.Error())
+	return fmt.Errorf("write %s: %w", r.Table.Name, err)
 }
 
 // Each reads whole rows of a table, ordered by key, and hands each to fn with the columns in the order of t.Columns.
@@ -314,18 +208,11 @@ func (d *DB) Close() error {
 	}
 	d.closed = true
 	var errs []error
-	for _, s := range d.stmts {
-		errs = append(errs, s.Close())
-	}
 	if d.read != nil {
 		errs = append(errs, d.read.Close())
 	}
 	if d.write != nil {
-		if !d.cfg.MySQL {
-			_, err := d.write.Exec("PRAGMA journal_mode=DELETE")
-			errs = append(errs, err)
-		}
-		errs = append(errs, d.write.Close())
+		errs = append(errs, d.write.close())
 	}
 	return errors.Join(errs...)
 }

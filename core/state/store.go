@@ -273,9 +273,11 @@ func (s *Store) publish(batch []*commit) {
 		if len(c.messages) > 0 {
 			s.sink.Deliver(c.snap, c.messages)
 		}
-		c.answer(nil)
 	}
 	s.retire(batch)
+	for _, c := range batch {
+		c.answer(nil)
+	}
 }
 
 // retire moves the VMs that have come to their end in a batch to the archive, now that the database has them.
