@@ -50,8 +50,8 @@ func (c *cloud) prepareCase(t *testing.T) {
 	}
 	for _, id := range []int{1, 2} {
 		c.poll(t, fmt.Sprintf("datastore %d has no figures", id), func() (bool, error) {
-			d, err := c.document("one.datastore.info", id)
-			return err == nil && d.number("TOTAL_MB") > 0, err
+			d, err := c.Document("one.datastore.info", id)
+			return err == nil && d.Number("TOTAL_MB") > 0, err
 		})
 	}
 	datastore := regexp.MustCompile(`(?m)^DATASTORE +=.*(\d)$`)
@@ -117,7 +117,7 @@ func TestCaseFiles(t *testing.T) {
 				c.awaitVM(t, id, "RUNNING")
 			} else {
 				d := c.awaitVM(t, id, "FAILED")
-				if text := d.text("USER_TEMPLATE/ERROR"); !strings.Contains(text, reason) {
+				if text := d.Text("USER_TEMPLATE/ERROR"); !strings.Contains(text, reason) {
 					t.Errorf("ERROR is %q, without %q", text, reason)
 				}
 				files = slices.DeleteFunc(files, func(file string) bool { return file == "deployment.0" })
@@ -146,7 +146,7 @@ func TestCaseFiles(t *testing.T) {
 			"windows-context-dollar.one": "Error parsing: DISK_ID=0 @^_^@ TARGET=hda @^_^@ USER_DATA=#ps1\n$ip = '192.168.70.1'\nWrite-Host $ip. " +
 				"syntax error, unexpected EQUAL, expecting OBRACKET or EOA at line 2, columns 52:55",
 		} {
-			_, err := c.number("one.vm.allocate", caseText(t, name), false)
+			_, err := c.Number("one.vm.allocate", caseText(t, name), false)
 			want = "one.vm.allocate: [VirtualMachineAllocate] Error allocating a new virtual machine. " + want
 			if err == nil || err.Error() != want {
 				t.Errorf("%s: %v, not %s", name, err, want)
@@ -187,18 +187,18 @@ VM_MAD = [ NAME = "qemu", EXECUTABLE = "one_vmm_exec", TYPE = "xml",
 	id := c.must(t, "one.template.instantiate", template, "", false, "")
 	t.Cleanup(func() { // the machine is a process of its own, which outlives oned
 		if t.Failed() {
-			_, _ = c.call("one.vm.action", "delete", id)
+			_, _ = c.Call("one.vm.action", "delete", id)
 			c.awaitVM(t, id, "DONE")
 		}
 	})
 	d := c.awaitVM(t, id, "RUNNING")
 	t.Logf("RUNNING on %s after %v", hypervisor, time.Since(began))
-	value, err := c.call("one.vm.info", id)
+	value, err := c.Call("one.vm.info", id)
 	must(t, err)
 	goldenText(t, "case", "install-chinese.document.xml").compare(t, c.canonical(fmt.Sprint(value), hypervisor, vncBase))
 
 	if hypervisor == "qemu" {
-		address := fmt.Sprintf("127.0.0.1:%d", d.number("TEMPLATE/GRAPHICS/PORT"))
+		address := fmt.Sprintf("127.0.0.1:%d", d.Number("TEMPLATE/GRAPHICS/PORT"))
 		conn, err := net.Dial("tcp4", address)
 		must(t, err)
 		defer conn.Close()

@@ -48,7 +48,7 @@ func need(t *testing.T, program string) {
 
 // foreignJob runs a client program, which does the main job and complains about what is wrong.
 func foreignJob(t *testing.T, c *cloud, interpreter, script, prefix string) {
-	cmd := exec.Command(interpreter, script, c.endpoint, c.session, prefix)
+	cmd := exec.Command(interpreter, script, c.Endpoint, c.Session, prefix)
 	out, err := cmd.CombinedOutput()
 	if err != nil || !regexp.MustCompile(`^VM \d+ DONE\n$`).Match(out) {
 		t.Errorf("%v: %v\n%s", cmd.Args, err, out)
@@ -76,24 +76,24 @@ func mainJob(t *testing.T, admin client, prefix string) {
 		"TEMPLATE/TEMPLATE_ID": fmt.Sprint(template), "HISTORY_RECORDS/HISTORY/HID": fmt.Sprint(host),
 		"DEPLOY_ID": prefix + "-host:" + prefix, // a word; the driver puts the name with its blank into it
 	} {
-		if got := d.text(path); got != want {
+		if got := d.Text(path); got != want {
 			t.Errorf("%s is %q, not %q", path, got, want)
 		}
 	}
-	inUse, err := one.document("one.image.info", img)
+	inUse, err := one.Document("one.image.info", img)
 	must(t, err)
-	if inUse.text("RUNNING_VMS") != "1" || inUse.text("VMS/ID") != fmt.Sprint(id) {
-		t.Errorf("the image is used by %s machines, %q", inUse.text("RUNNING_VMS"), inUse.text("VMS/ID"))
+	if inUse.Text("RUNNING_VMS") != "1" || inUse.Text("VMS/ID") != fmt.Sprint(id) {
+		t.Errorf("the image is used by %s machines, %q", inUse.Text("RUNNING_VMS"), inUse.Text("VMS/ID"))
 	}
 	one.must(t, "one.vm.action", "shutdown", id)
 	d = one.awaitVM(t, id, "DONE")
-	if d.number("ETIME") == 0 {
+	if d.Number("ETIME") == 0 {
 		t.Error("no ETIME")
 	}
 	one.awaitImage(t, img, "READY")
-	h, err := admin.document("one.host.info", host)
+	h, err := admin.Document("one.host.info", host)
 	must(t, err)
-	if h.text("HOST_SHARE/RUNNING_VMS") != "0" || h.text("HOST_SHARE/MEM_USAGE") != "0" {
-		t.Errorf("the host still gives %s KB to %s machines", h.text("HOST_SHARE/MEM_USAGE"), h.text("HOST_SHARE/RUNNING_VMS"))
+	if h.Text("HOST_SHARE/RUNNING_VMS") != "0" || h.Text("HOST_SHARE/MEM_USAGE") != "0" {
+		t.Errorf("the host still gives %s KB to %s machines", h.Text("HOST_SHARE/MEM_USAGE"), h.Text("HOST_SHARE/RUNNING_VMS"))
 	}
 }

@@ -163,8 +163,8 @@ func (c *cloud) useDatastoreDrivers(s settings) {
 		c.must(c.t, "one.datastore.update", id, fmt.Sprintf("TM_MAD = %q\nDS_MAD = %q\nSAFE_DIRS = %q", tm, datastore, c.dir), add)
 	}
 	c.poll(c.t, "the datastore of the images has no figures", func() (bool, error) {
-		d, err := c.document("one.datastore.info", 1)
-		return err == nil && d.number("TOTAL_MB") > 0, err
+		d, err := c.Document("one.datastore.info", 1)
+		return err == nil && d.Number("TOTAL_MB") > 0, err
 	})
 }
 
@@ -179,7 +179,7 @@ func (c *cloud) awaitAnswer() {
 	c.t.Helper()
 	var last error
 	for end := time.Now().Add(answerLimit); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
-		if _, last = c.call("one.system.version"); last == nil {
+		if _, last = c.Call("one.system.version"); last == nil {
 			return
 		}
 		if c.oned.ended() {

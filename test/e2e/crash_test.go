@@ -37,7 +37,7 @@ func (c *cloud) allocate(count int) *allocations {
 	for range writers {
 		wg.Go(func() {
 			for i := range work {
-				id, err := c.number("one.vm.allocate", fmt.Sprintf("NAME=m%d\nCPU=0.1\nMEMORY=16", i), false)
+				id, err := c.Number("one.vm.allocate", fmt.Sprintf("NAME=m%d\nCPU=0.1\nMEMORY=16", i), false)
 				a.mu.Lock()
 				if err == nil {
 					a.ids = append(a.ids, id)
@@ -104,9 +104,9 @@ func TestManyClients(t *testing.T) {
 			t.Fatalf("id %d where %d has to be", id, i)
 		}
 	}
-	pool, err := c.document("one.vmpool.info", -2, -1, -1, -2)
+	pool, err := c.Document("one.vmpool.info", -2, -1, -1, -2)
 	must(t, err)
-	if n := len(pool.all("VM")); n != count {
+	if n := len(pool.All("VM")); n != count {
 		t.Errorf("the pool lists %d machines", n)
 	}
 	c.kill()
@@ -170,7 +170,7 @@ func TestStop(t *testing.T) {
 	loaded := make(chan *allocations)
 	go func() { loaded <- c.allocate(1 << 20) }()
 	c.poll(t, "there is no load", func() (bool, error) {
-		_, err := c.document("one.vm.info", 200)
+		_, err := c.Document("one.vm.info", 200)
 		return err == nil, nil
 	})
 	took := c.stop()
@@ -248,7 +248,7 @@ func TestStopWithHalfSentCalls(t *testing.T) {
 		a := make(chan *allocations)
 		go func() { a <- c.allocate(1 << 20) }()
 		c.poll(t, "there is no load", func() (bool, error) {
-			_, err := c.document("one.vm.info", len(known)+20)
+			_, err := c.Document("one.vm.info", len(known)+20)
 			return err == nil, nil
 		})
 		took := c.stop()
@@ -289,7 +289,7 @@ func TestLock(t *testing.T) {
 			t.Errorf("%v: exit status %d, %q", args, code, second.said())
 		}
 	}
-	if _, err := c.call("one.system.version"); err != nil {
+	if _, err := c.Call("one.system.version"); err != nil {
 		t.Errorf("the first one suffers: %v", err)
 	}
 	c.kill()

@@ -23,7 +23,7 @@ func TestFullDisk(t *testing.T) {
 
 	ballast := c.fillDisk(t)
 	refusedAllocation := func() bool {
-		_, err := c.number("one.vm.allocate", "CPU=1\nMEMORY=1", false)
+		_, err := c.Number("one.vm.allocate", "CPU=1\nMEMORY=1", false)
 		if err == nil {
 			return false
 		}
@@ -42,21 +42,21 @@ func TestFullDisk(t *testing.T) {
 		if !refusedAllocation() {
 			t.Fatal("an allocation on a full disk succeeds")
 		}
-		d, err := c.document("one.vm.info", id)
+		d, err := c.Document("one.vm.info", id)
 		if err != nil {
 			t.Fatalf("a read on a full disk: %v", err)
 		}
-		if state := vmState(d); state != "BOOT" {
+		if state := d.VMState(); state != "BOOT" {
 			t.Fatalf("visible though not on disk: %s", state)
 		}
 	}
 	must(t, os.Remove(ballast))
 	d := c.awaitVM(t, id, "RUNNING")
-	if deployed := d.text("DEPLOY_ID"); deployed != fmt.Sprintf("scripted-%d", id) {
+	if deployed := d.Text("DEPLOY_ID"); deployed != fmt.Sprintf("scripted-%d", id) {
 		t.Errorf("DEPLOY_ID is %q", deployed)
 	}
 	c.poll(t, "no allocation after the disk has room again", func() (bool, error) {
-		_, err := c.number("one.vm.allocate", "CPU=1\nMEMORY=1", false)
+		_, err := c.Number("one.vm.allocate", "CPU=1\nMEMORY=1", false)
 		return err == nil, nil
 	})
 	c.stop()

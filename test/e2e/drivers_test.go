@@ -47,7 +47,7 @@ func (c *cloud) life(t *testing.T, name string, host int) {
 	c.awaitVM(t, id, "DONE")
 	c.must(t, "one.image.delete", img)
 	c.poll(t, "the image stays", func() (bool, error) {
-		_, err := c.document("one.image.info", img)
+		_, err := c.Document("one.image.info", img)
 		return isRefused(err), nil
 	})
 }
@@ -175,7 +175,7 @@ func TestDriversKilled(t *testing.T) {
 	t.Logf("%d killed; %d machines lived and %d failed meanwhile", kills, lives.Load(), failures.Load())
 
 	c.poll(t, "the datastore driver does not come back", func() (bool, error) {
-		_, err := c.number("one.image.allocate", "NAME=probe\nTYPE=OS\nPATH=/image", 1)
+		_, err := c.Number("one.image.allocate", "NAME=probe\nTYPE=OS\nPATH=/image", 1)
 		return err == nil, nil
 	})
 	c.poll(t, "the drivers are not all back", func() (bool, error) {
@@ -187,33 +187,33 @@ func TestDriversKilled(t *testing.T) {
 // shortLife makes a machine, runs it and ends it; the state it returns is DONE
 // or that in which a driver's death has left the machine, which is deleted.
 func (c *cloud) shortLife(t *testing.T, host int) string {
-	id, err := c.number("one.vm.allocate", "CPU=0.01\nMEMORY=1", false)
+	id, err := c.Number("one.vm.allocate", "CPU=0.01\nMEMORY=1", false)
 	if err != nil {
 		t.Error(err)
 		return "none"
 	}
-	if _, err := c.number("one.vm.deploy", id, host, false); err != nil {
+	if _, err := c.Number("one.vm.deploy", id, host, false); err != nil {
 		t.Error(err)
 		return "none"
 	}
 	asked := false
 	for end := time.Now().Add(stateLimit); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		d, err := c.document("one.vm.info", id)
+		d, err := c.Document("one.vm.info", id)
 		if err != nil {
 			t.Error(err)
 			return "none"
 		}
-		switch state := vmState(d); {
+		switch state := d.VMState(); {
 		case state == "DONE":
 			return state
 		case state == "RUNNING" && !asked:
 			asked = true
-			if _, err := c.number("one.vm.action", "shutdown", id); err != nil {
+			if _, err := c.Number("one.vm.action", "shutdown", id); err != nil {
 				t.Error(err)
 				return state
 			}
 		case state == "RUNNING", state == "FAILED", state == "UNKNOWN": // the shutdown has failed, or what came before
-			if _, err := c.number("one.vm.action", "delete", id); err != nil && !isRefused(err) {
+			if _, err := c.Number("one.vm.action", "delete", id); err != nil && !isRefused(err) {
 				t.Error(err)
 			}
 			return state

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"goned/test/mariadb"
+	"goned/test/oned"
 )
 
 // TestFederation runs a master and a slave. What replication would bring to the
@@ -33,7 +34,7 @@ func TestFederation(t *testing.T) {
 	}
 	slave := newCloud(t, settings{
 		db: database("slave"), port: slavePort, secrets: master.path("var", ".one"),
-		conf: fmt.Sprintf(`FEDERATION = [ MODE = "SLAVE", ZONE_ID = %d, MASTER_ONED = %q ]`, zone, master.endpoint),
+		conf: fmt.Sprintf(`FEDERATION = [ MODE = "SLAVE", ZONE_ID = %d, MASTER_ONED = %q ]`, zone, master.Endpoint),
 	})
 
 	// What the whole federation shares is changed by the master, whoever is asked.
@@ -44,10 +45,10 @@ func TestFederation(t *testing.T) {
 	slave.must(t, "one.acl.addrule", fmt.Sprintf("2%08x", group), vms, create, everywhere)
 	slave.must(t, "one.user.update", uid, "UMASK=\"137\"", 1)
 	for _, c := range []*cloud{master, slave} {
-		d, err := c.as("somebody:pw").document("one.user.info", -1)
+		d, err := c.as("somebody:pw").Document("one.user.info", -1)
 		must(t, err)
-		if d.number("ID") != uid || d.number("GID") != group || d.text("TEMPLATE/UMASK") != "137" {
-			t.Errorf("user %d of group %d with umask %q", d.number("ID"), d.number("GID"), d.text("TEMPLATE/UMASK"))
+		if d.Number("ID") != uid || d.Number("GID") != group || d.Text("TEMPLATE/UMASK") != "137" {
+			t.Errorf("user %d of group %d with umask %q", d.Number("ID"), d.Number("GID"), d.Text("TEMPLATE/UMASK"))
 		}
 	}
 
@@ -55,8 +56,8 @@ func TestFederation(t *testing.T) {
 	slave.must(t, "one.user.quota", uid, `VM=[CPU=-1,MEMORY=-1,VMS=1,VOLATILE_SIZE=-1]`)
 	mine := slave.as("somebody:pw")
 	mine.must(t, "one.vm.allocate", "CPU=1\nMEMORY=64", false)
-	var limit *refused
-	if _, err := mine.call("one.vm.allocate", "CPU=1\nMEMORY=64", false); !errors.As(err, &limit) || !strings.Contains(limit.text, "limit") {
+	var limit *oned.Refused
+	if _, err := mine.Call("one.vm.allocate", "CPU=1\nMEMORY=64", false); !errors.As(err, &limit) || !strings.Contains(limit.Text, "limit") {
 		t.Errorf("the quota of the zone: %v", err)
 	}
 	master.as("somebody:pw").must(t, "one.vm.allocate", "CPU=1\nMEMORY=64", false)
@@ -65,7 +66,7 @@ func TestFederation(t *testing.T) {
 	// A changed password counts everywhere at once.
 	slave.must(t, "one.user.passwd", uid, "new")
 	for _, c := range []*cloud{master, slave} {
-		if _, err := c.as("somebody:pw").call("one.user.info", -1); !errors.As(err, &limit) {
+		if _, err := c.as("somebody:pw").Call("one.user.info", -1); !errors.As(err, &limit) {
 			t.Errorf("the old password: %v", err)
 		}
 		c.as("somebody:new").must(t, "one.user.passwd", uid, "new")
@@ -73,7 +74,7 @@ func TestFederation(t *testing.T) {
 
 	// Without the master the zone goes on with what it has.
 	master.stop()
-	if _, err := slave.call("one.group.allocate", "late"); !errors.As(err, &limit) || !strings.Contains(limit.text, "federation master") {
+	if _, err := slave.Call("one.group.allocate", "late"); !errors.As(err, &limit) || !strings.Contains(limit.Text, "federation master") {
 		t.Errorf("a shared change without master: %v", err)
 	}
 	slave.must(t, "one.vm.allocate", "CPU=1\nMEMORY=64", false)

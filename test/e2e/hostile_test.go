@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"goned/test/oned"
 )
 
 func (c *cloud) dial(t *testing.T) net.Conn {
@@ -86,10 +88,10 @@ func TestHostileRequests(t *testing.T) {
 	t.Run("100 MB", func(t *testing.T) {
 		before := c.memory(t)
 		body := io.MultiReader(strings.NewReader(versionCall[:100]), io.LimitReader(endless{}, 100<<20))
-		req, err := http.NewRequest("POST", c.endpoint, body)
+		req, err := http.NewRequest("POST", c.Endpoint, body)
 		must(t, err)
 		req.ContentLength = 100 + 100<<20
-		if resp, err := c.http.Do(req); err == nil { // or the connection is closed while we still send
+		if resp, err := c.HTTP.Do(req); err == nil { // or the connection is closed while we still send
 			text, _ := io.ReadAll(resp.Body)
 			resp.Body.Close()
 			if resp.StatusCode == http.StatusOK && !bytes.Contains(text, []byte("<fault>")) {
@@ -125,7 +127,7 @@ func TestHostileRequests(t *testing.T) {
 			"CPU=1\nMEMORY=99999999999999999999", "CPU=1\nMEMORY=1\nDISK=[IMAGE_ID=-5]", "CPU=1\nMEMORY=1\nNIC=[NETWORK_ID=7]",
 			"CPU=1\nMEMORY=1\nCONTEXT=[A=\"$(reboot)\"]", strings.Repeat("A=[B=1]\n", 20000) + "CPU",
 		} {
-			if _, err := c.number("one.vm.allocate", template, false); !isRefused(err) {
+			if _, err := c.Number("one.vm.allocate", template, false); !isRefused(err) {
 				t.Errorf("%.60q: %v", template, err)
 			}
 		}
@@ -170,7 +172,7 @@ func TestSlowClients(t *testing.T) {
 		}
 	}()
 	began := time.Now()
-	if _, err := c.call("one.system.version"); err != nil {
+	if _, err := c.Call("one.system.version"); err != nil {
 		t.Errorf("beside %d slow ones: %v", len(conns), err)
 	}
 	t.Logf("an answer beside %d slow connections: %v", len(conns), time.Since(began))
@@ -195,12 +197,12 @@ func (c *cloud) watch(t *testing.T) (stop func()) {
 	var calls atomic.Int64
 	var slowest time.Duration
 	done := make(chan struct{})
-	other := newClient(t, c.port, c.session)
+	other := newClient(t, c.port, c.Session)
 	go func() {
 		defer close(done)
 		for ; ctx.Err() == nil; time.Sleep(5 * time.Millisecond) {
 			began := time.Now()
-			if _, err := other.document("one.userpool.info"); err != nil {
+			if _, err := other.Document("one.userpool.info"); err != nil {
 				t.Errorf("another client is hindered: %v", err)
 				return
 			}
@@ -218,7 +220,7 @@ func (c *cloud) watch(t *testing.T) (stop func()) {
 // post sends a body and returns the answer, which must be one.
 func (c *cloud) post(t *testing.T, body io.Reader) string {
 	t.Helper()
-	resp, err := c.http.Post(c.endpoint, "text/xml", body)
+	resp, err := c.HTTP.Post(c.Endpoint, "text/xml", body)
 	must(t, err)
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
@@ -242,7 +244,7 @@ func (c *cloud) memory(t *testing.T) int {
 }
 
 func isRefused(err error) bool {
-	_, ok := err.(*refused)
+	_, ok := err.(*oned.Refused)
 	return ok
 }
 
