@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -27,7 +28,7 @@ import (
 
 // Emulated hosts are slow, and the machine below them may be busy.
 const (
-	stateLimit = 8 * time.Minute
+	stateLimit = 15 * time.Minute
 	pollPause  = 500 * time.Millisecond
 )
 
@@ -67,7 +68,9 @@ type cloud struct {
 	dir, endpoint string
 	oned          *exec.Cmd
 	ended         chan error
-	hosts         map[string]int
+
+	hostsLock sync.Mutex
+	hosts     map[string]int
 }
 
 func newCloud(dir string) (*cloud, error) {
@@ -328,6 +331,8 @@ func (c *cloud) run(t *testing.T, template, host string) int {
 // host returns the number of a host, which is made if it is not known.
 func (c *cloud) host(t *testing.T, name string) int {
 	t.Helper()
+	c.hostsLock.Lock()
+	defer c.hostsLock.Unlock()
 	if id, ok := c.hosts[name]; ok {
 		return id
 	}

@@ -12,12 +12,11 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 )
 
 // ssh runs a command on a host, beside oned, to see what really happens there.
 func ssh(host, command string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), stateLimit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "ssh", "-F", filepath.Join(labDir, "ssh_config"), host, command)
 	var stdout, stderr bytes.Buffer
@@ -78,18 +77,7 @@ func (d *domain) console(t *testing.T) string {
 // awaitConsole waits until the guest has said a text count times.
 func (d *domain) awaitConsole(t *testing.T, text string, count int) string {
 	t.Helper()
-	var said string
-	end := time.Now().Add(stateLimit)
-	for {
-		said = d.console(t)
-		if strings.Count(said, text) >= count {
-			return said
-		}
-		if time.Now().After(end) {
-			t.Fatalf("%s does not say %q; its console:\n%s", d.name, text, said)
-		}
-		time.Sleep(2 * time.Second)
-	}
+	return follow(t, d.host, ":", "/var/log/xen/console/guest-"+d.name+".log", text, count)
 }
 
 // run types a command into the shell on the guest's console and returns what it
@@ -100,16 +88,47 @@ func (d *domain) run(t *testing.T, command string) string {
 	// The command is echoed: the marks must not stand in it as they are printed.
 	line := fmt.Sprintf("echo BEG''IN-%d; %s; echo EN''D-%d", d.runs, command, d.runs)
 	begin, finish := fmt.Sprintf("BEGIN-%d\n", d.runs), fmt.Sprintf("END-%d\n", d.runs)
-	id := strings.TrimSpace(d.xl(t, "domid"))
-	mustSSH(t, d.host, fmt.Sprintf("tty=$(sudo xenstore-read /local/domain/%s/console/tty) && printf '%%s\\n' %s | sudo tee $tty >/dev/null",
-		id, quote(line)))
-	said := d.awaitConsole(t, finish, 1)
+	typing := fmt.Sprintf("printf '%%s\n' %s >$(xenstore-read /local/domain/$(xl domid %s)/console/tty)", quote(line), d.name)
+	said := follow(t, d.host, typing, "/var/log/xen/console/guest-"+d.name+".log", finish, 1)
 	_, rest, found := strings.Cut(said, begin)
 	if !found {
 		t.Fatalf("%s: the output of %q has no beginning:\n%s", d.name, command, said)
 	}
 	output, _, _ := strings.Cut(rest, finish)
 	return strings.TrimSpace(output)
+}
+
+// follow runs a command as root of a host and reads a file there as it grows, until
+// it holds a text count times. To look again and again would take the host's
+// processor from the guest.
+func follow(t *testing.T, host, command, file, text string, count int) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), stateLimit)
+	defer cancel()
+	// When nobody reads any more tail ends with the next line, or by the limit.
+	script := fmt.Sprintf("%s && exec timeout %.0f tail -n +1 -F %s 2>/dev/null", command, stateLimit.Seconds(), file)
+	cmd := exec.CommandContext(ctx, "ssh", "-F", filepath.Join(labDir, "ssh_config"), host, "sudo sh -c "+quote(script))
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.StdoutPipe()
+	must(t, err)
+	must(t, cmd.Start())
+	defer func() {
+		cancel()
+		_ = cmd.Wait()
+	}()
+	var said string
+	part := make([]byte, 4096)
+	for {
+		n, err := out.Read(part)
+		said += strings.ReplaceAll(string(part[:n]), "\r", "")
+		if strings.Count(said, text) >= count {
+			return said
+		}
+		if err != nil {
+			t.Fatalf("%s: %s does not say %q (%v, %s). It says:\n%s", host, file, text, err, stderr.String(), said)
+		}
+	}
 }
 
 // quote makes a word for a shell.

@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -39,6 +42,13 @@ func runTests(m *testing.M) int {
 	}
 	if os.Getenv("XEN_LAB_KEEP") == "" {
 		defer lab("down")
+		interrupted := make(chan os.Signal, 1)
+		signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM)
+		go func() {
+			<-interrupted
+			_ = lab("down")
+			os.Exit(1)
+		}()
 	}
 	if err := lab("up"); err != nil {
 		return complain(err)
@@ -80,12 +90,32 @@ func complain(err error) int {
 	return 1
 }
 
-var checks []struct {
-	name, result string
-	took         time.Duration
+// hostLocks keep two tests from one host: see alone.
+var hostLocks = map[string]*sync.Mutex{"xen01": {}, "xen02": {}}
+
+// alone has a test run when no other is on these hosts, and beside one on another
+// host: an emulated processor is one thread. All tests take their hosts in the
+// same order.
+func alone(t *testing.T, hosts ...string) {
+	t.Helper()
+	t.Parallel()
+	for _, name := range hosts {
+		hostLocks[name].Lock()
+		t.Cleanup(hostLocks[name].Unlock)
+	}
 }
 
+var (
+	checksLock sync.Mutex
+	checks     []struct {
+		name, result string
+		took         time.Duration
+	}
+)
+
 func report(name string, began time.Time, result string) {
+	checksLock.Lock()
+	defer checksLock.Unlock()
 	checks = append(checks, struct {
 		name, result string
 		took         time.Duration

@@ -16,6 +16,7 @@ func TestMigrate(t *testing.T) {
 	if hosts := os.Getenv("XEN_LAB_HOSTS"); hosts == "1" {
 		t.Skip("there is one host only")
 	}
+	alone(t, "xen01", "xen02")
 	prepare(t)
 	need(t, "a second host", func(t *testing.T) { front.host(t, "xen02") })
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -28,11 +29,16 @@ echo "NAMES=<$(ls "$CONTEXT_DIR" | tr '\n' ' ')>"
 // guestFiles are the images of the Linux guest.
 type guestFiles struct{ kernel, ramdisk, init, network int }
 
-var files *guestFiles
+var (
+	filesLock sync.Mutex
+	files     *guestFiles
+)
 
 // prepare registers, once, what the Linux guest is made of.
 func prepare(t *testing.T) *guestFiles {
 	t.Helper()
+	filesLock.Lock()
+	defer filesLock.Unlock()
 	if files != nil {
 		return files
 	}
@@ -87,6 +93,7 @@ CONTEXT=[ADDRESS="$NIC[IP]", NOTE="%s", NET_NOTE="$NETWORK[NOTE, NETWORK_ID=%d]"
 func escape(s string) string { return strings.ReplaceAll(s, `"`, `\"`) }
 
 func TestHost(t *testing.T) {
+	alone(t, "xen01")
 	need(t, "added over ssh and monitored", func(t *testing.T) {
 		d := front.info(t, "host", front.host(t, "xen01"))
 		total := dom0Number(t, "xen01", "sudo xl info total_memory") * 1024
@@ -120,33 +127,20 @@ func TestHost(t *testing.T) {
 
 // TestParavirtual leads one Linux guest through its life.
 func TestParavirtual(t *testing.T) {
+	alone(t, "xen01")
 	prepare(t)
 	disk := linuxDisk(t, "system", true)
 	var id int
-	var guest *domain
+	var guest *linuxGuest
 
 	need(t, "boots and shows its context", func(t *testing.T) {
-		id = front.run(t, linux(t, "linux", disk), "xen01")
-		d := front.awaitVM(t, id, "RUNNING")
-		guest = newDomain("xen01", id)
-		if got := d.text("DEPLOY_ID"); got != guest.name {
-			t.Errorf("DEPLOY_ID is %q", got)
-		}
-		said := guest.awaitConsole(t, "GUEST READY", 1)
-		for _, want := range []string{
-			"NOTE=<" + note + ">", "NET_NOTE=<" + netNote + ">", "ADDRESS=<" + d.text("TEMPLATE/NIC/IP") + ">",
-			"NAMES=<context.sh init.sh >", fmt.Sprintf("GUEST READY guest-%d\n", id),
-		} {
-			if !strings.Contains(said, want) {
-				t.Errorf("the console does not show %q:\n%s", want, said)
-			}
-		}
+		guest = runLinux(t, "xen01", linux(t, "linux", disk), disk)
+		id = guest.id
 	})
 	check(t, "has the address of its context", func(t *testing.T) {
 		mustSSH(t, "xen01", "sudo busybox ping -c 5 -s 1000 -W 20 "+front.info(t, "vm", id).text("TEMPLATE/NIC/IP"))
 	})
 	check(t, "is monitored as measured", func(t *testing.T) {
-		guest.run(t, "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done")
 		await(t, "figures of the VM", func() bool {
 			d := front.info(t, "vm", id)
 			return d.number("MEMORY") > 0 && d.number("NET_TX") > 0 && d.number("NET_RX") > 0
@@ -158,61 +152,14 @@ func TestParavirtual(t *testing.T) {
 		}
 		guest.startLoad(t)
 		await(t, "CPU figure", func() bool { return front.info(t, "vm", id).number("CPU") > 0 })
+		await(t, "CPU figure of the host", func() bool {
+			return front.info(t, "host", front.host(t, "xen01")).number("HOST_SHARE/USED_CPU") > 0
+		})
 		guest.stopLoad(t)
 	})
 
-	check(t, "disk attached and detached", func(t *testing.T) {
-		data := front.makeImage(t, imageDatastore, "NAME=data\nTYPE=DATABLOCK\nPERSISTENT=YES\nSIZE=8\nFSTYPE=ext2")
-		front.must(t, "one.vm.attach", id, fmt.Sprintf("DISK=[IMAGE_ID=%d]", data))
-		d := front.awaitVM(t, id, "RUNNING")
-		target := d.text(fmt.Sprintf("TEMPLATE/DISK[IMAGE_ID='%d']/TARGET", data))
-		if target == "" {
-			t.Fatalf("not attached: %s\n%s", d.text("USER_TEMPLATE/ERROR"), front.vmLog(id))
-		}
-		if n := guest.devices(t, "block-list"); n != 3 {
-			t.Errorf("xl block-list shows %d devices", n)
-		}
-		if out := guest.run(t, fmt.Sprintf("mount /dev/%s /mnt && echo kept >/mnt/mark && umount /mnt && echo done", target)); !strings.HasSuffix(out, "done") {
-			t.Errorf("the guest says: %s", out)
-		}
-		front.must(t, "one.vm.detach", id, d.number(fmt.Sprintf("TEMPLATE/DISK[IMAGE_ID='%d']/DISK_ID", data)))
-		if d = front.awaitVM(t, id, "RUNNING"); d.text("USER_TEMPLATE/ERROR") != "" {
-			t.Errorf("ERROR: %s", d.text("USER_TEMPLATE/ERROR"))
-		}
-		if n := guest.devices(t, "block-list"); n != 2 {
-			t.Errorf("xl block-list shows %d devices after the disk was detached", n)
-		}
-		if out := guest.run(t, "ls /dev/"+target); !strings.Contains(out, "No such file") {
-			t.Errorf("the guest has the disk still: %s", out)
-		}
-		source := front.awaitImage(t, data, "READY").text("SOURCE")
-		if content, err := os.ReadFile(source); err != nil || !strings.Contains(string(content), "kept\n") {
-			t.Errorf("what the guest wrote is not in the image (%v)", err)
-		}
-	})
-	check(t, "card attached and detached", func(t *testing.T) {
-		front.must(t, "one.vm.attachnic", id, fmt.Sprintf("NIC=[NETWORK_ID=%d]", files.network))
-		d := front.awaitVM(t, id, "RUNNING")
-		mac := d.text("TEMPLATE/NIC[2]/MAC")
-		if mac == "" {
-			t.Fatalf("not attached: %s\n%s", d.text("USER_TEMPLATE/ERROR"), front.vmLog(id))
-		}
-		if list := guest.xl(t, "network-list"); !strings.Contains(list, mac) {
-			t.Errorf("xl network-list shows no %s:\n%s", mac, list)
-		}
-		if out := guest.run(t, "cat /sys/class/net/eth1/address"); out != mac {
-			t.Errorf("the guest's card is %q, not %q", out, mac)
-		}
-		front.must(t, "one.vm.detachnic", id, d.number("TEMPLATE/NIC[2]/NIC_ID"))
-		front.awaitVM(t, id, "RUNNING")
-		if list := guest.xl(t, "network-list"); strings.Contains(list, mac) {
-			t.Errorf("xl network-list still shows %s:\n%s", mac, list)
-		}
-		if out := guest.run(t, "ls /sys/class/net"); strings.Contains(out, "eth1") {
-			t.Errorf("the guest has the card still: %s", out)
-		}
-	})
-
+	check(t, "disk attached and detached", func(t *testing.T) { guest.attachDisk(t) })
+	check(t, "card attached and detached", func(t *testing.T) { guest.attachCard(t) })
 	check(t, "suspend and resume", func(t *testing.T) {
 		guest.run(t, "kept=suspended")
 		front.act(t, "suspend", id, "SUSPENDED")
@@ -245,27 +192,7 @@ func TestParavirtual(t *testing.T) {
 			t.Error("the state is still on the front-end")
 		}
 	})
-	check(t, "snapshot and revert", func(t *testing.T) {
-		guest.run(t, "kept=before; echo before >/root/file; sync")
-		snapshot := front.must(t, "one.vm.snapshotcreate", id, "first")
-		d := front.awaitVM(t, id, "RUNNING")
-		if got := d.text("TEMPLATE/SNAPSHOT/HYPERVISOR_ID"); got != fmt.Sprintf("snapshot.%d", snapshot) {
-			t.Fatalf("HYPERVISOR_ID is %q\n%s", got, front.vmLog(id))
-		}
-		if out := guest.run(t, "echo $kept; kept=after; echo after >/root/file; echo new >/root/other; sync"); out != "before" {
-			t.Errorf("after the snapshot the shell says %q", out)
-		}
-		front.must(t, "one.vm.snapshotrevert", id, snapshot)
-		front.awaitVM(t, id, "RUNNING")
-		if out := guest.run(t, "echo $kept; echo 3 >/proc/sys/vm/drop_caches; cat /root/file; ls /root/other"); !strings.HasPrefix(out, "before\nbefore\n") || !strings.Contains(out, "No such file") {
-			t.Errorf("after the revert the guest says %q", out)
-		}
-		front.must(t, "one.vm.snapshotdelete", id, snapshot)
-		if d = front.awaitVM(t, id, "RUNNING"); d.text("TEMPLATE/SNAPSHOT/NAME") != "" {
-			t.Errorf("the snapshot is still there: %s", d.text("USER_TEMPLATE/ERROR"))
-		}
-		mustSSH(t, "xen01", "! test -e "+front.path("var", "datastores", "0", fmt.Sprint(id), fmt.Sprintf("snapshot.%d", snapshot)))
-	})
+	check(t, "snapshot and revert", func(t *testing.T) { guest.snapshot(t) })
 	check(t, "disk of the running guest saved as an image", func(t *testing.T) {
 		guest.run(t, "echo saved-while-running >/root/saved; sync")
 		saved := front.must(t, "one.vm.savedisk", id, 0, "saved", "OS", true, false)
@@ -276,19 +203,7 @@ func TestParavirtual(t *testing.T) {
 			t.Errorf("the image does not hold what the guest wrote (%v)", err)
 		}
 	})
-	check(t, "reboot", func(t *testing.T) {
-		before := strings.Count(guest.console(t), "GUEST READY")
-		number := strings.TrimSpace(guest.xl(t, "domid"))
-		front.must(t, "one.vm.action", "reboot", id)
-		front.awaitLog(t, id, "VM successfully rebooted.", 1)
-		guest.awaitConsole(t, "GUEST READY", before+1)
-		if now := strings.TrimSpace(guest.xl(t, "domid")); now == number {
-			t.Errorf("it is domain %s still", now)
-		}
-		if state := vmState(front.info(t, "vm", id)); state != "RUNNING" {
-			t.Errorf("the VM is %s", state)
-		}
-	})
+	check(t, "reboot", func(t *testing.T) { guest.reboot(t) })
 	check(t, "reset", func(t *testing.T) {
 		before := strings.Count(guest.console(t), "GUEST READY")
 		front.must(t, "one.vm.action", "reboot-hard", id)
@@ -311,18 +226,7 @@ func TestParavirtual(t *testing.T) {
 		front.act(t, "resume", id, "RUNNING")
 		guest.awaitConsole(t, "GUEST READY", before+1)
 	})
-	check(t, "shutdown; the image keeps what was written", func(t *testing.T) {
-		guest.run(t, "echo last-words >/root/last; sync")
-		front.act(t, "shutdown", id, "DONE")
-		if guest.isListed(t) {
-			t.Error("the domain runs still")
-		}
-		mustSSH(t, "xen01", "! test -e "+front.path("var", "datastores", "0", fmt.Sprint(id)))
-		source := front.awaitImage(t, disk, "READY").text("SOURCE")
-		if content, err := os.ReadFile(source); err != nil || !strings.Contains(string(content), "last-words\n") {
-			t.Errorf("what the guest wrote is not in the image (%v)", err)
-		}
-	})
+	check(t, "shutdown; the image keeps what was written", func(t *testing.T) { guest.shutdown(t) })
 }
 
 // startLoad keeps the guest's processor busy.
@@ -338,6 +242,7 @@ func (d *domain) stopLoad(t *testing.T) {
 
 // TestDelete ends a running guest at once.
 func TestDelete(t *testing.T) {
+	alone(t, "xen01")
 	prepare(t)
 	disk := linuxDisk(t, "deleted", false)
 	check(t, "delete while running", func(t *testing.T) {

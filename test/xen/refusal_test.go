@@ -23,13 +23,16 @@ func failing(t *testing.T, template string) (id int, message string) {
 
 // TestRefused starts machines that cannot run.
 func TestRefused(t *testing.T) {
+	alone(t, second())
 	f := prepare(t)
 	disk := linuxDisk(t, "refused", false)
 	check(t, "what the hypervisor says reaches the user, the image is free after delete", func(t *testing.T) {
 		noKernel := front.path("no-kernel")
 		must(t, os.WriteFile(noKernel, []byte(strings.Repeat("this is no kernel\n", 1000)), 0o644))
 		bad := front.makeImage(t, fileDatastore, fmt.Sprintf("NAME=no-kernel\nTYPE=KERNEL\nPATH=%q", noKernel))
-		good := linux(t, "no-kernel", disk)
+		// The hypervisor may have written to it: it stays in ERROR until somebody says that it is good.
+		own := front.makeImage(t, imageDatastore, "NAME=own\nTYPE=DATABLOCK\nPERSISTENT=YES\nSIZE=1\nFSTYPE=raw")
+		good := linux(t, "no-kernel", disk) + fmt.Sprintf("DISK=[IMAGE_ID=%d]\n", own)
 		id, message := failing(t, strings.Replace(good, fmt.Sprintf("FILE[IMAGE_ID=%d]", f.kernel), fmt.Sprintf("FILE[IMAGE_ID=%d]", bad), 1))
 		t.Log(message)
 		if !strings.Contains(message, "Error deploying virtual machine: Unable to create domain: ") || !strings.Contains(message, "xc_dom") {
@@ -43,6 +46,9 @@ func TestRefused(t *testing.T) {
 		}
 		front.act(t, "delete", id, "DONE")
 		front.awaitImage(t, disk, "READY")
+		front.awaitImage(t, own, "ERROR")
+		front.must(t, "one.image.enable", own, true)
+		front.awaitImage(t, own, "READY")
 		await(t, "its files gone", func() bool {
 			_, err := ssh(second(), "! test -e "+front.path("var", "datastores", "0", fmt.Sprint(id)))
 			return err == nil
