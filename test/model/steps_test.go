@@ -57,6 +57,8 @@ var calls = []kind{
 var kinds = append(slices.Clip(calls), []kind{
 	{"a driver answers well", 450, func(w *world) { w.someAnswer(true) }},
 	{"a driver answers badly", 90, func(w *world) { w.someAnswer(false) }},
+	{"a driver takes too long", 20, (*world).giveUp},
+	{"a late answer", 20, (*world).lateAnswer},
 	{"an answer comes twice", 15, (*world).answerTwice},
 	{"an answer out of nowhere", 15, (*world).strayAnswer},
 	{"a host reports", 40, (*world).reportHost},
@@ -559,6 +561,31 @@ func (w *world) someAnswer(ok bool) {
 	if len(w.asked) > 0 {
 		w.answerOne(w.rand.IntN(len(w.asked)), ok)
 	}
+}
+
+// giveUp ends an action whose deadline is over, as the driver manager does. The driver may go on.
+func (w *world) giveUp() {
+	if len(w.asked) == 0 {
+		return
+	}
+	at := w.rand.IntN(len(w.asked))
+	r := w.asked[at]
+	w.asked = slices.Delete(w.asked, at, at+1)
+	w.trace("too long:")
+	w.answer(r, false)
+	r.late = true
+	w.overdue = append(w.overdue[max(0, len(w.overdue)-7):], r)
+}
+
+func (w *world) lateAnswer() {
+	if len(w.overdue) == 0 {
+		return
+	}
+	at := w.rand.IntN(len(w.overdue))
+	r := w.overdue[at]
+	w.overdue = slices.Delete(w.overdue, at, at+1)
+	w.trace("late:")
+	w.answer(r, chance(w, 70) && !r.onlyFails)
 }
 
 func (w *world) answerTwice() {

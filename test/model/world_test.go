@@ -48,6 +48,7 @@ type request struct {
 	object         int // the VM, image, host or datastore
 	vm             int // the VM that waits for it, -1 for none
 	onlyFails      bool
+	late           bool // it has been given up
 }
 
 func (r request) String() string { return fmt.Sprintf("%s %s %d", r.driver, r.action, r.object) }
@@ -70,6 +71,7 @@ type world struct {
 
 	asked     []request
 	answered  []request     // the last few, to be answered once more
+	overdue   []request     // given up, but still being worked on
 	cut       map[int]place // VMs whose request may have been lost, and where they were then
 	seen      map[place]bool
 	lostImage map[int]bool // images whose request may have been lost by a full disk
@@ -329,11 +331,11 @@ func (w *world) answerWith(r request, ok bool, info string) {
 	switch r.driver {
 	case "vmm":
 		w.happened(func(tx *state.Tx) error {
-			return lifecycle.VMMAnswer(tx, lifecycle.Answer{Action: r.action, VM: r.object, Success: ok, Info: info, Line: line})
+			return lifecycle.VMMAnswer(tx, lifecycle.Answer{Action: r.action, VM: r.object, Success: ok, Info: info, Line: line, Late: r.late})
 		})
 	case "tm":
 		w.happened(func(tx *state.Tx) error {
-			return lifecycle.TransferAnswer(tx, lifecycle.Answer{Action: r.action, VM: r.object, Success: ok, Info: info, Line: line})
+			return lifecycle.TransferAnswer(tx, lifecycle.Answer{Action: r.action, VM: r.object, Success: ok, Info: info, Line: line, Late: r.late})
 		})
 	case "ds":
 		w.happened(func(tx *state.Tx) error {
@@ -412,6 +414,7 @@ func (w *world) die(driver string) {
 		}
 		return r.driver == driver
 	})
+	w.overdue = slices.DeleteFunc(w.overdue, func(r request) bool { return r.driver == driver })
 	for _, r := range failing {
 		w.answer(r, false)
 	}
@@ -429,7 +432,7 @@ func (w *world) restart() []string {
 		return []string{err.Error()}
 	}
 	problems := append(differences(before, after), w.unheard.take()...)
-	w.asked, w.answered = nil, nil
+	w.asked, w.answered, w.overdue = nil, nil, nil
 	w.db.refuse, w.db.down, w.db.refused = false, false, 0
 	w.begin(after)
 	w.cutOff()
