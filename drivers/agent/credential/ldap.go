@@ -159,8 +159,12 @@ func (l *ldapServer) connect() (*ldap.Conn, error) {
 	}
 	dialer := &net.Dialer{Timeout: ldapTimeout}
 	scheme := "ldap"
-	if l.Encryption == ":simple_tls" {
+	switch l.Encryption {
+	case "", ":start_tls":
+	case ":simple_tls":
 		scheme = "ldaps"
+	default: // passwords must not go out in the clear for a slip of the pen
+		return nil, fmt.Errorf("the encryption %s is not known, only :simple_tls and :start_tls", l.Encryption)
 	}
 	conn, err := ldap.DialURL(scheme+"://"+address, ldap.DialWithDialer(dialer), ldap.DialWithTLSConfig(security))
 	if err != nil {
