@@ -28,7 +28,7 @@ import (
 
 // Emulated hosts are slow, and the machine below them may be busy.
 const (
-	stateLimit = 15 * time.Minute
+	stateLimit = 25 * time.Minute
 	pollPause  = 500 * time.Millisecond
 )
 
@@ -40,7 +40,7 @@ LOG  = [ SYSTEM = "file", DEBUG_LEVEL = 3 ]
 DB   = [ BACKEND = "sqlite" ]
 PORT = %d
 MANAGER_TIMER       = 5
-MONITORING_INTERVAL = 30
+MONITORING_INTERVAL = 60
 SCRIPTS_REMOTE_DIR = "/var/tmp/one"
 VNC_BASE_PORT      = 5900
 MAC_PREFIX   = "02:00"
@@ -50,7 +50,7 @@ DEFAULT_IMAGE_TYPE          = "OS"
 DEFAULT_DEVICE_PREFIX       = "xvd"
 DEFAULT_CDROM_DEVICE_PREFIX = "hd"
 SESSION_EXPIRATION_TIME     = 900
-IM_MAD = [ NAME = "collectd", EXECUTABLE = "collectd", ARGUMENTS = "-p %d -f 2 -t 4 -i 90" ]
+IM_MAD = [ NAME = "collectd", EXECUTABLE = "collectd", ARGUMENTS = "-p %d -f 2 -t 4 -i 25" ]
 IM_MAD = [ NAME = "xen", EXECUTABLE = "one_im_ssh", ARGUMENTS = "-r 3 -t 15 xen4" ]
 VM_MAD = [ NAME = "xen", EXECUTABLE = "one_vmm_exec", ARGUMENTS = "-t 15 -r 0 xen4",
            DEFAULT = "vmm_exec/vmm_exec_xen4.conf", TYPE = "xen" ]
