@@ -18,7 +18,7 @@ var datastores = &family[*datastore.Datastore]{
 	body: func(d *datastore.Datastore) **template.Template { return &d.Template },
 	base: func(d *datastore.Datastore) *resource.Base { return &d.Base },
 	renamed: func(tx *state.Tx, d *datastore.Datastore, _ string) error {
-		for _, id := range d.Images {
+		for id := range d.Images.All() {
 			tx.Images.Edit(id).Datastore = d.Name
 		}
 		return nil

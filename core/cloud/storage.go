@@ -53,7 +53,7 @@ func AddDatastore(tx *state.Tx, owner *auth.Caller, t *template.Template, cluste
 
 // RemoveDatastore removes a datastore without images. Number 0 stays: VMs of hosts without cluster live in it.
 func RemoveDatastore(tx *state.Tx, d *datastore.Datastore) error {
-	if len(d.Images) > 0 {
+	if d.Images.Len() > 0 {
 		return fmt.Errorf("Datastore %d is not empty.", d.ID)
 	}
 	if d.ID == datastore.SystemID {

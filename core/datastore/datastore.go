@@ -57,7 +57,7 @@ type Datastore struct {
 	Cluster   string
 	// TotalMB, FreeMB and UsedMB are the values monitored last.
 	TotalMB, FreeMB, UsedMB int64
-	Images                  resource.IDs
+	Images                  resource.ManyIDs
 	Template                *template.Template
 }
 
@@ -113,7 +113,7 @@ func Parse(body string) (*Datastore, error) {
 		Type: Type(r.Int("TYPE")), DiskType: image.DiskType(r.Int("DISK_TYPE")),
 		ClusterID: r.Int("CLUSTER_ID"), Cluster: r.Text("CLUSTER"),
 		TotalMB: r.Int64("TOTAL_MB"), FreeMB: r.Int64("FREE_MB"), UsedMB: r.Int64("USED_MB"),
-		Images:   resource.ReadIDs(r.Element("IMAGES")),
+		Images:   resource.ReadManyIDs(r.Element("IMAGES")),
 		Template: template.FromElement(r.Element("TEMPLATE")),
 	}
 	if r.Err != nil {

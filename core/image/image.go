@@ -104,10 +104,10 @@ type Image struct {
 	State  State
 	// VMs are the VMs using it; RunningVMs is their number, kept apart because 4.6 stores it.
 	RunningVMs int
-	VMs        resource.IDs
+	VMs        resource.ManyIDs
 	// Clones are the images that are being made from it, CloningOps their number.
 	CloningOps int
-	Clones     resource.IDs
+	Clones     resource.ManyIDs
 	// CloningID is the image of which this one is being made, -1 if none.
 	CloningID   int
 	DatastoreID int
@@ -130,7 +130,7 @@ func (i *Image) Clone() *Image {
 
 // PoolXML is the document, the same in the database, in listings and for one.image.info.
 func (i *Image) PoolXML() []byte {
-	dst := i.Base.AppendXML(append(make([]byte, 0, 1536+len("<ID>123456</ID>")*len(i.VMs)), "<IMAGE>"...), nil)
+	dst := i.Base.AppendXML(append(make([]byte, 0, 1536+i.VMs.Size()), "<IMAGE>"...), nil)
 	dst = resource.AppendInt(dst, "TYPE", int64(i.Type))
 	dst = resource.AppendInt(dst, "DISK_TYPE", int64(i.DiskType))
 	dst = resource.AppendInt(dst, "PERSISTENT", number(i.Persistent))
@@ -169,7 +169,7 @@ func Parse(body string) (*Image, error) {
 		SizeMB: r.Int64("SIZE"), State: State(r.Int("STATE")),
 		RunningVMs: r.Int("RUNNING_VMS"), CloningOps: r.Int("CLONING_OPS"), CloningID: r.Int("CLONING_ID"),
 		DatastoreID: r.Int("DATASTORE_ID"), Datastore: r.Text("DATASTORE"),
-		VMs: resource.ReadIDs(r.Element("VMS")), Clones: resource.ReadIDs(r.Element("CLONES")),
+		VMs: resource.ReadManyIDs(r.Element("VMS")), Clones: resource.ReadManyIDs(r.Element("CLONES")),
 		Template: template.FromElement(r.Element("TEMPLATE")),
 	}
 	if r.Err != nil {

@@ -344,13 +344,13 @@ func TestUseIsConsistent(t *testing.T) {
 				}
 			},
 			"": func(r *rapid.T) {
-				if i.RunningVMs != len(i.VMs) || i.CloningOps != len(i.Clones) {
+				if i.RunningVMs != i.VMs.Len() || i.CloningOps != i.Clones.Len() {
 					r.Fatalf("%d of %v, %d of %v", i.RunningVMs, i.VMs, i.CloningOps, i.Clones)
 				}
-				if busy := len(i.VMs)+len(i.Clones) > 0; busy == (i.State == Ready) {
+				if busy := i.VMs.Len()+i.Clones.Len() > 0; busy == (i.State == Ready) {
 					r.Fatalf("state %d with %v and %v", i.State, i.VMs, i.Clones)
 				}
-				if i.Persistent && (len(i.VMs) > 1 || len(i.VMs) > 0 && len(i.Clones) > 0) {
+				if i.Persistent && (i.VMs.Len() > 1 || i.VMs.Len() > 0 && i.Clones.Len() > 0) {
 					r.Fatalf("a persistent image has %v and %v", i.VMs, i.Clones)
 				}
 			},

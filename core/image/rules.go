@@ -117,7 +117,7 @@ func (i *Image) becomeFree() {
 	}
 }
 
-func with(set resource.IDs, id, count int) (resource.IDs, int) {
+func with(set resource.ManyIDs, id, count int) (resource.ManyIDs, int) {
 	set, added := set.With(id)
 	if added {
 		count++
@@ -125,7 +125,7 @@ func with(set resource.IDs, id, count int) (resource.IDs, int) {
 	return set, count
 }
 
-func without(set resource.IDs, id, count int) (resource.IDs, int) {
+func without(set resource.ManyIDs, id, count int) (resource.ManyIDs, int) {
 	set, removed := set.Without(id)
 	if removed {
 		count--

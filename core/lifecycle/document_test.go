@@ -212,9 +212,9 @@ func images(t *testing.T) diagram {
 				case persistent && s == image.Used, !persistent && (s == image.UsedPers || s == image.Clone):
 					continue
 				case s == image.Used && strings.Contains(op.label, "clone"), s == image.Clone:
-					img.Clones, img.CloningOps = resource.IDs{2}, 1
+					img.Clones, img.CloningOps = resource.NewManyIDs(resource.IDs{2}), 1
 				case s == image.Used, s == image.UsedPers:
-					img.VMs, img.RunningVMs = resource.IDs{1}, 1
+					img.VMs, img.RunningVMs = resource.NewManyIDs(resource.IDs{1}), 1
 				}
 				if after, ok := tryImage(t, img, op.do); ok {
 					d.add(name(s), name(after), op.label, order)

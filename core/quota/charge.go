@@ -175,10 +175,10 @@ func limitReached(limit Amount, m Metric, r *Request) error {
 func (q *Quotas) Release(requests ...Request) {
 	for i := range requests {
 		r := &requests[i]
-		e := q.find(r.Kind, r.ID)
-		if e == nil {
+		if q.find(r.Kind, r.ID) == nil {
 			continue
 		}
+		e := q.at(r.Kind, r.ID)
 		first := kindMetrics[r.Kind][0]
 		for _, d := range r.Demands {
 			e.used[d.Metric-first] = e.used[d.Metric-first].add(-d.Amount)

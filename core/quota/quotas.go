@@ -18,10 +18,10 @@ type Quotas struct {
 	// Default tells that these are default limits: a limit there cannot refer to another default, and nothing is used.
 	Default bool
 
-	entries [kinds][]entry // in the order of their creation
+	entries [kinds][]*entry // in the order of their creation; shared with copies, see at
 }
 
-// Clone is a deep copy, of nil an empty one.
+// Clone is a copy that may be changed, of nil an empty one.
 func (q *Quotas) Clone() *Quotas {
 	c := &Quotas{}
 	if q != nil {
@@ -45,30 +45,34 @@ func (q *Quotas) find(k Kind, id int) *entry {
 	if q == nil {
 		return nil
 	}
-	for i := range q.entries[k] {
-		if e := &q.entries[k][i]; e.id == id {
+	for _, e := range q.entries[k] {
+		if e.id == id {
 			return e
 		}
 	}
 	return nil
 }
 
-// at is the entry of that id, made if there is none.
+// at is the entry of that id to be changed: a copy, since others share it, or a new one.
 func (q *Quotas) at(k Kind, id int) *entry {
-	if e := q.find(k, id); e != nil {
-		return e
+	for i, e := range q.entries[k] {
+		if e.id == id {
+			own := *e
+			q.entries[k][i] = &own
+			return &own
+		}
 	}
-	e := entry{id: id}
+	e := &entry{id: id}
 	for i := range e.limit {
 		e.limit[i].Amount = q.none()
 	}
 	q.entries[k] = append(q.entries[k], e)
-	return &q.entries[k][len(q.entries[k])-1]
+	return e
 }
 
 // dropIdle removes the entry of that id when it limits nothing and nothing is used.
 func (q *Quotas) dropIdle(k Kind, id int) {
-	q.entries[k] = slices.DeleteFunc(q.entries[k], func(e entry) bool {
+	q.entries[k] = slices.DeleteFunc(q.entries[k], func(e *entry) bool {
 		if e.id != id {
 			return false
 		}

@@ -42,17 +42,18 @@ func (s IDs) Without(id int) (IDs, bool) {
 
 // AppendXML writes <name><ID>1</ID>…</name>; an empty set is <name></name>.
 func (s IDs) AppendXML(dst []byte, name string) []byte {
-	dst = append(dst, '<')
-	dst = append(dst, name...)
-	dst = append(dst, '>')
+	dst = append(append(append(dst, '<'), name...), '>')
+	dst = s.appendElements(dst)
+	return append(append(append(dst, "</"...), name...), '>')
+}
+
+// appendElements writes <ID>1</ID>….
+func (s IDs) appendElements(dst []byte) []byte {
 	for _, id := range s {
-		dst = append(dst, "<ID>"...)
-		dst = strconv.AppendInt(dst, int64(id), 10)
+		dst = strconv.AppendInt(append(dst, "<ID>"...), int64(id), 10)
 		dst = append(dst, "</ID>"...)
 	}
-	dst = append(dst, '<', '/')
-	dst = append(dst, name...)
-	return append(dst, '>')
+	return dst
 }
 
 // ReadIDs reads the ID children of n; nil reads as the empty set.

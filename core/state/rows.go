@@ -1,6 +1,8 @@
 package state
 
 import (
+	"unsafe"
+
 	"goned/core/cluster"
 	"goned/core/datastore"
 	"goned/core/db"
@@ -26,6 +28,9 @@ func key(parts ...int) [2]any {
 	return k
 }
 
+// text is a document as the database takes it. It shares the memory of doc, which nobody changes once it is made.
+func text(doc []byte) string { return unsafe.String(unsafe.SliceData(doc), len(doc)) }
+
 // objectRow is the row of an object in its pool's table: id, name, body, then what the table has besides.
 func objectRow[T Object[T]](t *db.Table, before, after T, rest func(T) []any) []pendingRow {
 	var none T
@@ -43,26 +48,26 @@ func ownerValues(a resource.Access) []any {
 func vmRows(before, after *vm.VM) []pendingRow {
 	return objectRow(db.VMPool, before, after, func(v *vm.VM) []any {
 		p := v.Perms
-		return []any{v.ID, v.Name, string(v.PoolXML()), v.UID, v.GID, v.LastPoll, int(v.State), int(v.LCMState),
+		return []any{v.ID, v.Name, text(v.PoolXML()), v.UID, v.GID, v.LastPoll, int(v.State), int(v.LCMState),
 			p.Bit(resource.OwnerU), p.Bit(resource.GroupU), p.Bit(resource.OtherU)}
 	})
 }
 
 func hostRows(before, after *host.Host) []pendingRow {
 	return objectRow(db.HostPool, before, after, func(h *host.Host) []any {
-		return []any{h.ID, h.Name, string(h.PoolXML()), int(h.State), h.LastMonTime, 0, 0, 1, 0, 0, h.ClusterID}
+		return []any{h.ID, h.Name, text(h.PoolXML()), int(h.State), h.LastMonTime, 0, 0, 1, 0, 0, h.ClusterID}
 	})
 }
 
 func imageRows(before, after *image.Image) []pendingRow {
 	return objectRow(db.ImagePool, before, after, func(i *image.Image) []any {
-		return append([]any{i.ID, i.Name, string(i.PoolXML())}, ownerValues(i.Access())...)
+		return append([]any{i.ID, i.Name, text(i.PoolXML())}, ownerValues(i.Access())...)
 	})
 }
 
 func netRows(before, after *vnet.VNet) []pendingRow {
 	rows := objectRow(db.NetworkPool, before, after, func(n *vnet.VNet) []any {
-		values := append([]any{n.ID, n.Name, string(n.PoolXML())}, ownerValues(n.Access())...)
+		values := append([]any{n.ID, n.Name, text(n.PoolXML())}, ownerValues(n.Access())...)
 		return append(values, n.ClusterID)
 	})
 	return append(rows, leaseRows(before, after)...)
@@ -70,53 +75,53 @@ func netRows(before, after *vnet.VNet) []pendingRow {
 
 func datastoreRows(before, after *datastore.Datastore) []pendingRow {
 	return objectRow(db.DatastorePool, before, after, func(d *datastore.Datastore) []any {
-		values := append([]any{d.ID, d.Name, string(d.PoolXML())}, ownerValues(d.Access())...)
+		values := append([]any{d.ID, d.Name, text(d.PoolXML())}, ownerValues(d.Access())...)
 		return append(values, d.ClusterID)
 	})
 }
 
 func clusterRows(before, after *cluster.Cluster) []pendingRow {
 	return objectRow(db.ClusterPool, before, after, func(c *cluster.Cluster) []any {
-		return []any{c.ID, c.Name, string(c.PoolXML()), 0, 0, 1, 0, 0}
+		return []any{c.ID, c.Name, text(c.PoolXML()), 0, 0, 1, 0, 0}
 	})
 }
 
 func templateRows(before, after *vmtemplate.VMTemplate) []pendingRow {
 	return objectRow(db.TemplatePool, before, after, func(t *vmtemplate.VMTemplate) []any {
-		return append([]any{t.ID, t.Name, string(t.PoolXML())}, ownerValues(t.Access())...)
+		return append([]any{t.ID, t.Name, text(t.PoolXML())}, ownerValues(t.Access())...)
 	})
 }
 
 func documentRows(before, after *document.Document) []pendingRow {
 	return objectRow(db.DocumentPool, before, after, func(d *document.Document) []any {
-		return append([]any{d.ID, d.Name, string(d.PoolXML()), d.Type}, ownerValues(d.Access())...)
+		return append([]any{d.ID, d.Name, text(d.PoolXML()), d.Type}, ownerValues(d.Access())...)
 	})
 }
 
 func userRows(before, after *user.User) []pendingRow {
 	return objectRow(db.UserPool, before, after, func(u *user.User) []any {
-		return []any{u.ID, u.Name, string(u.PoolXML()), u.ID, u.GID, 1, 0, 0}
+		return []any{u.ID, u.Name, text(u.PoolXML()), u.ID, u.GID, 1, 0, 0}
 	})
 }
 
 func groupRows(before, after *group.Group) []pendingRow {
 	return objectRow(db.GroupPool, before, after, func(g *group.Group) []any {
-		return []any{g.ID, g.Name, string(g.PoolXML()), 0, g.ID, 1, 1, 0}
+		return []any{g.ID, g.Name, text(g.PoolXML()), 0, g.ID, 1, 1, 0}
 	})
 }
 
 func zoneRows(before, after *zone.Zone) []pendingRow {
 	return objectRow(db.ZonePool, before, after, func(z *zone.Zone) []any {
-		return []any{z.ID, z.Name, string(z.PoolXML()), 0, 0, 1, 0, 0}
+		return []any{z.ID, z.Name, text(z.PoolXML()), 0, 0, 1, 0, 0}
 	})
 }
 
 func userQuotaRows(before, after *quota.Account) []pendingRow {
-	return objectRow(db.UserQuotas, before, after, func(a *quota.Account) []any { return []any{a.OID(), string(a.PoolXML())} })
+	return objectRow(db.UserQuotas, before, after, func(a *quota.Account) []any { return []any{a.OID(), text(a.PoolXML())} })
 }
 
 func groupQuotaRows(before, after *quota.Account) []pendingRow {
-	return objectRow(db.GroupQuotas, before, after, func(a *quota.Account) []any { return []any{a.OID(), string(a.PoolXML())} })
+	return objectRow(db.GroupQuotas, before, after, func(a *quota.Account) []any { return []any{a.OID(), text(a.PoolXML())} })
 }
 
 // leaseRows are the differences between the leases of a network before and after.
@@ -137,7 +142,7 @@ func leaseRows(before, after *vnet.VNet) []pendingRow {
 
 func leaseRow(net int, l vnet.Lease) pendingRow {
 	return pendingRow{table: db.Leases, key: key(net, int(l.IP)), values: func() []any {
-		return []any{net, int64(l.IP), string(l.Row())}
+		return []any{net, int64(l.IP), text(l.Row())}
 	}}
 }
 

@@ -13,7 +13,6 @@ import (
 	"goned/core/host"
 	"goned/core/image"
 	"goned/core/quota"
-	"goned/core/resource"
 	"goned/core/state"
 	"goned/core/user"
 	"goned/core/vm"
@@ -67,7 +66,7 @@ func (a *audit) fail(format string, args ...any) {
 	a.problems = append(a.problems, fmt.Sprintf(format, args...))
 }
 
-func (a *audit) equalIDs(what string, got resource.IDs, want map[int]bool) {
+func (a *audit) equalIDs(what string, got []int, want map[int]bool) {
 	same := len(got) == len(want) && slices.IsSorted(got)
 	for _, id := range got {
 		same = same && want[id]
@@ -177,9 +176,9 @@ func (a *audit) images() {
 	}
 	for _, img := range a.Images {
 		name := fmt.Sprintf("image %d (%s) ", img.ID, img.State)
-		a.equalIDs(name+"VMS", img.VMs, users[img.ID])
+		a.equalIDs(name+"VMS", slices.Collect(img.VMs.All()), users[img.ID])
 		a.equal(name+"RUNNING_VMS", int64(img.RunningVMs), int64(len(users[img.ID])))
-		a.equalIDs(name+"CLONES", img.Clones, clones[img.ID])
+		a.equalIDs(name+"CLONES", slices.Collect(img.Clones.All()), clones[img.ID])
 		a.equal(name+"CLONING_OPS", int64(img.CloningOps), int64(len(clones[img.ID])))
 		a.imageState(name, img)
 	}

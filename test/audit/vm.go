@@ -2,6 +2,7 @@ package audit
 
 import (
 	"fmt"
+	"slices"
 
 	"goned/core/image"
 	"goned/core/resource"
@@ -209,7 +210,7 @@ func (a *audit) sets() {
 		}
 	}
 	for _, d := range a.Datastores {
-		a.equalIDs(fmt.Sprintf("datastore %d IMAGES", d.ID), d.Images, images[d.ID])
+		a.equalIDs(fmt.Sprintf("datastore %d IMAGES", d.ID), slices.Collect(d.Images.All()), images[d.ID])
 	}
 	a.members()
 }
