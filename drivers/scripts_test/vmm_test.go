@@ -222,6 +222,7 @@ func TestKVM(t *testing.T) {
 		return []answer{{Call: uri + command, Exit: 1, Stderr: "error: Failed\nerror: internal error: something bad\n"}}
 	}
 	gone := answer{Call: uri + "--readonly dominfo one-5", Exit: 1}
+	const unreachable = "error: failed to connect to the hypervisor\nerror: Failed to connect socket\n"
 	tests := []struct {
 		name   string
 		script string
@@ -241,6 +242,13 @@ func TestKVM(t *testing.T) {
 		{name: "shutdown-no-acpi", script: "shutdown", args: []string{"one-5", "h1"}, env: []string{"CANCEL_NO_ACPI=yes"}, answer: []answer{gone}},
 		{name: "cancel", script: "cancel", args: []string{"one-5", "h1"}, answer: []answer{{Call: uri + "--readonly dominfo", Times: 1}, gone}},
 		{name: "cancel-fails", script: "cancel", args: []string{"one-5", "h1"}, answer: failing("destroy")},
+		{name: "cancel-comes-back", script: "cancel", args: []string{"one-5", "h1"}, answer: []answer{
+			{Call: uri + "destroy", Times: 2, Exit: 1, Stderr: unreachable}, {Call: uri + "--readonly dominfo", Times: 2, Exit: 1, Stderr: unreachable},
+			{Call: uri + "--readonly list", Times: 2, Exit: 1, Stderr: unreachable}, gone}},
+		{name: "cancel-listed", script: "cancel", args: []string{"one-5", "h1"}, answer: []answer{
+			{Call: uri + "--readonly list", Times: 1, Stdout: " Id    Name                           State\n----\n 3     one-5                          running\n"}, gone}},
+		{name: "shutdown-unreachable", script: "shutdown", args: []string{"one-5", "h1"}, env: []string{"SHUTDOWN_TIMEOUT=4"}, answer: []answer{
+			{Call: uri + "--readonly", Exit: 1, Stderr: unreachable}}},
 		{name: "save", script: "save", args: []string{"one-5", "@DIR@/ds/0/5/checkpoint", "h1"}},
 		{name: "save-fails", script: "save", args: []string{"one-5", "@DIR@/ds/0/5/new", "h1"}, answer: failing("save")},
 		{name: "restore", script: "restore", args: []string{"@DIR@/ds/0/5/checkpoint", "h1", "one-5"}},
