@@ -48,19 +48,24 @@ func drop(kind, mark string, release func(*machine, *template.Vector)) Step {
 	}}
 }
 
+// releaseDisk gives back what a disk that was taken off holds, also the target of its deferred copy.
+func (m *machine) releaseDisk(v *template.Vector, copied bool) {
+	cloud.ReleaseDisk(m.tx, m.vm, v, false)
+	if id, err := strconv.Atoi(v.Get("SAVE_AS")); err == nil {
+		cloud.ReleaseImage(m.tx, m.vm.ID, id, !copied)
+	}
+}
+
 var (
 	unmarkDisk     = unmark("DISK", "ATTACH")
 	unmarkNIC      = unmark("NIC", "ATTACH")
 	unmarkSnapshot = unmark("SNAPSHOT", "ACTIVE")
 
-	removeDisk = drop("DISK", "ATTACH", func(m *machine, v *template.Vector) { cloud.ReleaseDisk(m.tx, m.vm, v, false) })
-	// removeDetachedDisk also ends a deferred copy of the disk: the driver made it while detaching.
-	removeDetachedDisk = drop("DISK", "ATTACH", func(m *machine, v *template.Vector) {
-		cloud.ReleaseDisk(m.tx, m.vm, v, false)
-		if id, err := strconv.Atoi(v.Get("SAVE_AS")); err == nil {
-			cloud.ReleaseImage(m.tx, m.vm.ID, id, false)
-		}
-	})
+	// removeDisk takes off a disk that was not attached; or, when somebody recovers with failure while one is detached, that one. A
+	// deferred copy of it will not be made then; 4.6 leaves its target locked.
+	removeDisk = drop("DISK", "ATTACH", func(m *machine, v *template.Vector) { m.releaseDisk(v, false) })
+	// removeDetachedDisk: the driver made the deferred copy of the disk while detaching it.
+	removeDetachedDisk = drop("DISK", "ATTACH", func(m *machine, v *template.Vector) { m.releaseDisk(v, true) })
 	removeNIC      = drop("NIC", "ATTACH", func(m *machine, v *template.Vector) { cloud.ReleaseNIC(m.tx, m.vm, v) })
 	removeSnapshot = drop("SNAPSHOT", "ACTIVE", nil)
 

@@ -59,6 +59,13 @@ func TestFound(t *testing.T) {
 			w.answerOne(0, true)
 			w.call("oneadmin", "one.image.delete", 6)
 		},
+		"recovery of the detachment of a disk that was to be copied": func(w *world) {
+			w.runningVM("DISK=[IMAGE_ID=0]")
+			w.call("oneadmin", "one.vm.savedisk", 0, 0, "saved", "", false, false)
+			w.answerOne(0, true)
+			w.call("oneadmin", "one.vm.detach", 0, 0)
+			w.call("oneadmin", "one.vm.recover", 0, false)
+		},
 		"removal that nobody has asked for": func(w *world) {
 			w.answer(request{driver: "ds", action: "RM", object: 0}, true)
 		},
