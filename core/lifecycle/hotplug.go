@@ -66,8 +66,8 @@ var (
 	removeDisk = drop("DISK", "ATTACH", func(m *machine, v *template.Vector) { m.releaseDisk(v, false) })
 	// removeDetachedDisk: the driver made the deferred copy of the disk while detaching it.
 	removeDetachedDisk = drop("DISK", "ATTACH", func(m *machine, v *template.Vector) { m.releaseDisk(v, true) })
-	removeNIC      = drop("NIC", "ATTACH", func(m *machine, v *template.Vector) { cloud.ReleaseNIC(m.tx, m.vm, v) })
-	removeSnapshot = drop("SNAPSHOT", "ACTIVE", nil)
+	removeNIC          = drop("NIC", "ATTACH", func(m *machine, v *template.Vector) { cloud.ReleaseNIC(m.tx, m.vm, v) })
+	removeSnapshot     = drop("SNAPSHOT", "ACTIVE", nil)
 
 	nameSnapshot = Step{Name: "note the hypervisor's name of the snapshot", do: func(m *machine) {
 		if v := m.marked("SNAPSHOT", "ACTIVE"); v != nil {
