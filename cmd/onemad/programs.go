@@ -49,15 +49,8 @@ func runVMM(ctx context.Context, e *environment, args []string) error {
 	threads, retries := defaultThreads, 0
 	var local, shell string
 	var timeout time.Duration
-	rest, err := agent.ParseOptions(args, []agent.Option{
-		intOption('t', "threads", &threads), intOption('r', "retries", &retries),
-		textOption('l', "local", &local), textOption('s', "shell", &shell),
-		secondsOption('w', "timeout", &timeout),
-	})
-	if err != nil {
-		return err
-	}
-	hypervisor, err := directoryName(rest)
+	hypervisor, err := parseHypervisor(args, intOption('t', "threads", &threads), intOption('r', "retries", &retries),
+		textOption('l', "local", &local), textOption('s', "shell", &shell), secondsOption('w', "timeout", &timeout))
 	if err != nil {
 		return err
 	}
@@ -73,30 +66,26 @@ func runVMM(ctx context.Context, e *environment, args []string) error {
 	return e.serve(ctx, threads, d.Actions())
 }
 
-// directoryName is the hypervisor argument, a directory below remotes.
-func directoryName(args []string) (string, error) {
-	if len(args) == 0 {
+// parseHypervisor reads options and the hypervisor, a directory below remotes.
+func parseHypervisor(args []string, options ...agent.Option) (string, error) {
+	rest, err := agent.ParseOptions(args, options)
+	switch {
+	case err != nil:
+		return "", err
+	case len(rest) == 0:
 		return "", errors.New("no hypervisor given")
+	case strings.ContainsRune(rest[0], '/') || strings.HasPrefix(rest[0], "."):
+		return "", errors.New("hypervisor " + rest[0] + " is no directory name")
 	}
-	if strings.ContainsRune(args[0], '/') || strings.HasPrefix(args[0], ".") {
-		return "", errors.New("hypervisor " + args[0] + " is no directory name")
-	}
-	return args[0], nil
+	return rest[0], nil
 }
 
 func runIM(ctx context.Context, e *environment, args []string) error {
 	threads, retries := defaultThreads, 0
 	timeout := probe.DefaultTimeout
 	var local, force bool
-	rest, err := agent.ParseOptions(args, []agent.Option{
-		intOption('t', "threads", &threads), intOption('r', "retries", &retries),
-		flagOption('l', "local", &local), flagOption('c', "force-copy", &force),
-		secondsOption('w', "timeout", &timeout),
-	})
-	if err != nil {
-		return err
-	}
-	hypervisor, err := directoryName(rest)
+	hypervisor, err := parseHypervisor(args, intOption('t', "threads", &threads), intOption('r', "retries", &retries),
+		flagOption('l', "local", &local), flagOption('c', "force-copy", &force), secondsOption('w', "timeout", &timeout))
 	if err != nil {
 		return err
 	}
@@ -108,55 +97,36 @@ func runIM(ctx context.Context, e *environment, args []string) error {
 	return e.serve(ctx, threads, d.Actions())
 }
 
-func runTM(ctx context.Context, e *environment, args []string) error {
+// serveScripts runs a driver of scripts on the front-end. Its options are taken from
+// args before the first request.
+func (e *environment) serveScripts(ctx context.Context, args []string, timeout *time.Duration, actions map[string]agent.Action, options ...agent.Option) error {
 	threads := defaultThreads
-	r := &transfer.Runner{Dir: filepath.Join(e.layout.Remotes(), "tm"), Out: e.out}
-	_, err := agent.ParseOptions(args, []agent.Option{
-		intOption('t', "threads", &threads), listOption('d', "tm-types", &r.Drivers),
-		secondsOption('w', "timeout", &r.Timeout),
-	})
-	if err != nil {
+	options = append(options, intOption('t', "threads", &threads), secondsOption('w', "timeout", timeout))
+	if _, err := agent.ParseOptions(args, options); err != nil {
 		return err
 	}
-	return e.serve(ctx, threads, r.Actions())
+	return e.serve(ctx, threads, actions)
+}
+
+func runTM(ctx context.Context, e *environment, args []string) error {
+	r := &transfer.Runner{Dir: filepath.Join(e.layout.Remotes(), "tm"), Out: e.out}
+	return e.serveScripts(ctx, args, &r.Timeout, r.Actions(), listOption('d', "tm-types", &r.Drivers))
 }
 
 func runDatastore(ctx context.Context, e *environment, args []string) error {
-	threads := defaultThreads
 	d := &storage.Driver{Dir: filepath.Join(e.layout.Remotes(), "datastore"), Out: e.out}
-	_, err := agent.ParseOptions(args, []agent.Option{
-		intOption('t', "threads", &threads), listOption('d', "ds-types", &d.Drivers),
-		secondsOption('w', "timeout", &d.Timeout),
-	})
-	if err != nil {
-		return err
-	}
-	return e.serve(ctx, threads, d.Actions())
+	return e.serveScripts(ctx, args, &d.Timeout, d.Actions(), listOption('d', "ds-types", &d.Drivers))
 }
 
 func runHook(ctx context.Context, e *environment, args []string) error {
-	threads := defaultThreads
 	d := &hook.Driver{SSH: e.ssh(""), Out: e.out}
-	_, err := agent.ParseOptions(args, []agent.Option{
-		intOption('t', "threads", &threads), secondsOption('w', "timeout", &d.Timeout),
-	})
-	if err != nil {
-		return err
-	}
-	return e.serve(ctx, threads, d.Actions())
+	return e.serveScripts(ctx, args, &d.Timeout, d.Actions())
 }
 
 func runAuth(ctx context.Context, e *environment, args []string) error {
-	threads := defaultThreads
 	d := &authn.Driver{Dir: filepath.Join(e.layout.Remotes(), "auth"), Out: e.out}
-	_, err := agent.ParseOptions(args, []agent.Option{
-		intOption('t', "threads", &threads), listOption('n', "authn", &d.Drivers),
-		textOption('z', "authz", &d.Authorizer), secondsOption('w', "timeout", &d.Timeout),
-	})
-	if err != nil {
-		return err
-	}
-	return e.serve(ctx, threads, d.Actions())
+	return e.serveScripts(ctx, args, &d.Timeout, d.Actions(),
+		listOption('n', "authn", &d.Drivers), textOption('z', "authz", &d.Authorizer))
 }
 
 func runVMMDummy(ctx context.Context, e *environment, _ []string) error {

@@ -12,37 +12,22 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"goned/test/output"
 )
 
 // session is a running Server with its input and output.
 type session struct {
 	t   *testing.T
 	in  *io.PipeWriter
-	out *lockedBuffer
+	out *output.Buffer
 	end chan error
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 func serve(t *testing.T, limit int, actions func(out *Output) map[string]Action) *session {
 	t.Helper()
 	r, w := io.Pipe()
-	s := &session{t: t, in: w, out: &lockedBuffer{}, end: make(chan error, 1)}
+	s := &session{t: t, in: w, out: &output.Buffer{}, end: make(chan error, 1)}
 	out := NewOutput(s.out)
 	server := NewServer(out, limit, actions(out))
 	ctx, cancel := context.WithCancel(context.Background())

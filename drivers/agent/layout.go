@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -29,6 +30,19 @@ func LayoutOf(oneLocation string) Layout {
 
 // Remotes is the directory of scripts on the front-end.
 func (l Layout) Remotes() string { return filepath.Join(l.Var, "remotes") }
+
+// IsDriver reports whether name can be a driver directory below dir that may be
+// used: one of the enabled ones, or with nil any that has what, which may be "".
+func IsDriver(dir string, enabled []string, name, what string) bool {
+	if name == "" || strings.ContainsRune(name, '/') || strings.HasPrefix(name, ".") {
+		return false
+	}
+	if enabled != nil {
+		return slices.Contains(enabled, name)
+	}
+	info, err := os.Stat(filepath.Join(dir, name, what))
+	return err == nil && (what != "" || info.IsDir())
+}
 
 // Settings is what drivers read from the configuration that oned leaves in
 // var/config at its start.

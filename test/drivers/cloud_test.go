@@ -2,7 +2,6 @@ package driverstest
 
 import (
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -14,7 +13,8 @@ import (
 	"time"
 
 	"github.com/beevik/etree"
-	"github.com/kolo/xmlrpc"
+
+	"goned/test/oned"
 )
 
 // startLimit is far above what is usual: a loaded machine must not fail a test.
@@ -105,34 +105,8 @@ func (c *cloud) path(rel string) string { return filepath.Join(c.dir, rel) }
 
 // call returns the value of a successful answer.
 func (c *cloud) call(session, method string, args ...any) (any, error) {
-	req, err := xmlrpc.NewRequest(fmt.Sprintf("http://127.0.0.1:%d/RPC2", c.port), method, append([]any{session}, args...))
-	if err != nil {
-		return nil, err
-	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return nil, err
-	}
-	answer := xmlrpc.Response(body)
-	if err := answer.Err(); err != nil {
-		return nil, err
-	}
-	var values []any
-	if err := answer.Unmarshal(&values); err != nil {
-		return nil, err
-	}
-	if len(values) < 2 {
-		return nil, fmt.Errorf("%s: an answer of %d values", method, len(values))
-	}
-	if ok, isBool := values[0].(bool); !isBool || !ok {
-		return nil, fmt.Errorf("%v", values[1])
-	}
-	return values[1], nil
+	client := oned.Client{Endpoint: fmt.Sprintf("http://127.0.0.1:%d/RPC2", c.port), Session: session, HTTP: c.http}
+	return client.Call(method, args...)
 }
 
 // admin calls as oneadmin; a refusal ends the test.

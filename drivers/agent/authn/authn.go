@@ -4,9 +4,7 @@ package authn
 
 import (
 	"context"
-	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -40,24 +38,13 @@ func (d *Driver) Actions() map[string]agent.Action {
 func (d *Driver) authenticate(ctx context.Context, r agent.Request) {
 	driver, words := r.Args[1], r.Args[2:]
 	script := filepath.Join(d.Dir, driver, "authenticate")
-	if !d.available(driver, script) {
+	if !agent.IsDriver(d.Dir, d.Drivers, driver, "authenticate") {
 		d.Out.Reply(ctx, r, agent.Failure, "Authentication driver '"+driver+"' not available")
 		return
 	}
 	// The secret is never logged.
 	label := script + " " + run.QuoteIfNeeded(words[0]) + " " + run.QuoteIfNeeded(words[1]) + " ****"
 	d.run(ctx, r, run.Command{Label: label, Argv: append([]string{script}, words...), Timeout: d.Timeout}, words[2])
-}
-
-func (d *Driver) available(driver, script string) bool {
-	if driver == "" || strings.ContainsRune(driver, '/') || strings.HasPrefix(driver, ".") {
-		return false
-	}
-	if d.Drivers != nil {
-		return slices.Contains(d.Drivers, driver)
-	}
-	_, err := os.Stat(script)
-	return err == nil
 }
 
 // authorize handles `uid request… decision`.

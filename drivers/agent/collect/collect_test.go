@@ -1,38 +1,20 @@
 package collect
 
 import (
-	"bytes"
 	"context"
 	"net"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"goned/drivers/agent"
+	"goned/test/output"
 )
 
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-func listen(t *testing.T) (addr string, out *lockedBuffer) {
+func listen(t *testing.T) (addr string, out *output.Buffer) {
 	t.Helper()
-	out = &lockedBuffer{}
+	out = &output.Buffer{}
 	s, err := Listen("127.0.0.1", 0, 10*time.Millisecond, agent.NewOutput(out))
 	if err != nil {
 		t.Fatal(err)
@@ -49,7 +31,7 @@ func listen(t *testing.T) (addr string, out *lockedBuffer) {
 	return s.Addr().String(), out
 }
 
-func waitFor(t *testing.T, out *lockedBuffer, text string) {
+func waitFor(t *testing.T, out *output.Buffer, text string) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); !strings.Contains(out.String(), text); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {

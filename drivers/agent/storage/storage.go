@@ -5,9 +5,7 @@ package storage
 import (
 	"context"
 	"encoding/base64"
-	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -50,7 +48,7 @@ func (d *Driver) run(ctx context.Context, r agent.Request) {
 	switch {
 	case err != nil:
 		info = "Cannot read " + r.Action + " request: " + err.Error()
-	case !d.available(name):
+	case !agent.IsDriver(d.Dir, d.Drivers, name, ""):
 		info = "Datastore driver '" + name + "' not available"
 	default:
 		script := filepath.Join(d.Dir, name, strings.ToLower(r.Action))
@@ -72,17 +70,6 @@ func (d *Driver) run(ctx context.Context, r agent.Request) {
 		info = base64.StdEncoding.EncodeToString([]byte(info))
 	}
 	d.Out.Reply(ctx, r, result, info)
-}
-
-func (d *Driver) available(name string) bool {
-	if name == "" || strings.ContainsRune(name, '/') || strings.HasPrefix(name, ".") {
-		return false
-	}
-	if d.Drivers != nil {
-		return slices.Contains(d.Drivers, name)
-	}
-	info, err := os.Stat(filepath.Join(d.Dir, name))
-	return err == nil && info.IsDir()
 }
 
 func driverName(message string) (string, error) {

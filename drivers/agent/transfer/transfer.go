@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -69,16 +68,7 @@ func (r *Runner) HasScript(driver, name string) bool {
 	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
 }
 
-func (r *Runner) available(driver string) bool {
-	if driver == "" || strings.ContainsRune(driver, '/') || strings.HasPrefix(driver, ".") {
-		return false
-	}
-	if r.Drivers != nil {
-		return slices.Contains(r.Drivers, driver)
-	}
-	info, err := os.Stat(filepath.Join(r.Dir, driver))
-	return err == nil && info.IsDir()
-}
+func (r *Runner) available(driver string) bool { return agent.IsDriver(r.Dir, r.Drivers, driver, "") }
 
 // Actions are the requests one_tm answers.
 func (r *Runner) Actions() map[string]agent.Action {

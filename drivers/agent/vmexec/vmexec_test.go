@@ -1,14 +1,12 @@
 package vmexec
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -18,6 +16,7 @@ import (
 	"goned/drivers/agent/run"
 	"goned/drivers/agent/transfer"
 	"goned/drivers/vmm"
+	"goned/test/output"
 )
 
 // world is a front-end and two hosts whose scripts write down how they are
@@ -26,25 +25,8 @@ import (
 type world struct {
 	t    *testing.T
 	base string
-	out  lockedBuffer
+	out  output.Buffer
 	d    *Driver
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 const recordingScript = `#!/bin/sh
@@ -389,7 +371,7 @@ func TestLocalActions(t *testing.T) {
 	w := newWorld(t)
 	w.d.LocalActions = ParseLocalActions(" shutdown=cancel, clean , poll")
 	w.request(w.base1().Line(vmm.Shutdown, 1))
-	w.out.b.Reset()
+	w.out.Reset()
 	out := w.request(w.base1().Line(vmm.Poll, 1))
 	want := "local xen4/cancel [one-1] [host1] [1] [host1]\nlocal fw/clean [<vm b64>]\nlocal xen4/poll [one-1] [host1] [1] [host1]\n"
 	if diff := cmp.Diff(want, w.trace()); diff != "" {
@@ -440,13 +422,13 @@ func TestMissingScriptsAreCopied(t *testing.T) {
 func TestBrokenRequests(t *testing.T) {
 	w := newWorld(t)
 	for _, doc := range []string{"", "x", "<A>", "<A/><B/>", "no xml", "<VMM_DRIVER_ACTION_DATA/>"} {
-		w.out.b.Reset()
+		w.out.Reset()
 		line := "SNAPSHOTREVERT 4 " + base64.StdEncoding.EncodeToString([]byte(doc+" "))
 		if out := w.request(line); !strings.Contains(out, "SNAPSHOTREVERT FAILURE 4 ") {
 			t.Errorf("%q: %s", doc, out)
 		}
 	}
-	w.out.b.Reset()
+	w.out.Reset()
 	if out := w.request("DEPLOY 4 %%%"); !strings.Contains(out, "DEPLOY FAILURE 4 decode request") {
 		t.Error(out)
 	}

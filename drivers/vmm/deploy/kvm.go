@@ -240,6 +240,16 @@ func (m *machine) kvmNIC(nic *template.Vector) {
 	if run := m.vm.Current(); run != nil && run.VNMMAD == "ovswitch" {
 		m.elementWith(3, "virtualport", "type", "openvswitch")
 	}
+	m.nicMembers(nic)
+	ip, filter := nic.Get("IP"), m.member(nic, "NIC", "FILTER")
+	if ip != "" && filter != "" {
+		m.printf("\t\t\t<filterref filter='%s'>\n\t\t\t\t<parameter name='IP' value='%s'/>\n\t\t\t</filterref>\n", filter, ip)
+	}
+	m.printf("\t\t</interface>\n")
+}
+
+// nicMembers are what a NIC has whatever it is connected to.
+func (m *machine) nicMembers(nic *template.Vector) {
 	for _, part := range []struct{ element, key, value string }{
 		{"mac", "address", nic.Get("MAC")},
 		{"target", "dev", nic.Get("TARGET")},
@@ -250,11 +260,6 @@ func (m *machine) kvmNIC(nic *template.Vector) {
 			m.elementWith(3, part.element, part.key, part.value)
 		}
 	}
-	ip, filter := nic.Get("IP"), m.member(nic, "NIC", "FILTER")
-	if ip != "" && filter != "" {
-		m.printf("\t\t\t<filterref filter='%s'>\n\t\t\t\t<parameter name='IP' value='%s'/>\n\t\t\t</filterref>\n", filter, ip)
-	}
-	m.printf("\t\t</interface>\n")
 }
 
 func (m *machine) kvmGraphics() {

@@ -99,16 +99,7 @@ func (m *machine) vmwareNIC(nic *template.Vector) {
 	}
 	m.printf("\t\t<interface type='bridge'>\n")
 	m.elementWith(3, "source", "bridge", bridge)
-	for _, part := range []struct{ element, key, value string }{
-		{"mac", "address", nic.Get("MAC")},
-		{"target", "dev", nic.Get("TARGET")},
-		{"script", "path", nic.Get("SCRIPT")},
-		{"model", "type", m.member(nic, "NIC", "MODEL")},
-	} {
-		if part.value != "" {
-			m.elementWith(3, part.element, part.key, part.value)
-		}
-	}
+	m.nicMembers(nic)
 	m.printf("\t\t</interface>\n")
 }
 
