@@ -178,13 +178,17 @@ func call(fn func(*Tx) error, tx *Tx) (err error) {
 func (s *Store) commitLoop() {
 	defer close(s.done)
 	pause := firstRetry
+	var pace pace
 	for range s.wake {
+		s.gather(&pace)
 		s.mu.Lock()
 		batch, closed := s.queue, s.closed
 		s.queue = nil
 		s.mu.Unlock()
 
+		start := time.Now()
 		left, err := s.commit(batch)
+		pace.note(len(batch), time.Since(start))
 		switch {
 		case err == nil:
 			pause = firstRetry
@@ -199,10 +203,48 @@ func (s *Store) commitLoop() {
 			s.rest(pause)
 			pause = min(2*pause, lastRetry)
 		}
-		if closed && s.idle() {
+		if closed && s.queued() == 0 {
 			return
 		}
 	}
+}
+
+// pace is what the last batches tell about the next one.
+type pace struct {
+	sizes [2]int
+	took  time.Duration
+}
+
+func (p *pace) note(size int, took time.Duration) {
+	p.sizes = [2]int{p.sizes[1], size}
+	p.took = took
+}
+
+// gather waits, for a part of the time that a write takes, until as many updates are queued as came together before. Their callers
+// have all been answered at the same moment; without this the first one to come back would have a write of its own, and the
+// others would wait for that.
+func (s *Store) gather(p *pace) {
+	want := max(p.sizes[0], p.sizes[1])
+	if want < 2 {
+		return
+	}
+	timer := time.NewTimer(min(p.took/4, time.Millisecond))
+	defer timer.Stop()
+	for s.queued() < want {
+		select {
+		case <-s.wake:
+		case <-s.closing:
+			return
+		case <-timer.C:
+			return
+		}
+	}
+}
+
+func (s *Store) queued() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.queue)
 }
 
 // rest waits before the next attempt.
@@ -213,12 +255,6 @@ func (s *Store) rest(pause time.Duration) {
 	case <-timer.C:
 	case <-s.closing:
 	}
-}
-
-func (s *Store) idle() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.queue) == 0
 }
 
 // commit writes a batch and makes it public. An error says that the database does not work now, for the transactions in left.
