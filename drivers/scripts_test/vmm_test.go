@@ -151,22 +151,13 @@ func TestXen(t *testing.T) {
 			}
 			t.Run(hypervisor+"/"+tt.name, func(t *testing.T) {
 				dir := xenHost(t)
-				c := call{script: "vmm/" + hypervisor + "/" + tt.script, stdin: strings.ReplaceAll(tt.stdin, "@DIR@", dir), env: tt.env}
+				c := vmmCall(dir, hypervisor+"/"+tt.script, tt.args, tt.answer)
+				c.stdin, c.env = strings.ReplaceAll(tt.stdin, "@DIR@", dir), tt.env
 				if hypervisor == "xen3" {
 					c.env = append(c.env, "XM_PATH=/usr/sbin/xm")
-				}
-				for _, a := range append(tt.args, "5", "h1") {
-					c.args = append(c.args, strings.ReplaceAll(a, "@DIR@", dir))
-				}
-				if tt.args[0] == "-t" {
-					c.args = []string{"-t"}
-				}
-				for _, a := range tt.answer {
-					a.Stdout = strings.ReplaceAll(a.Stdout, "@DIR@", dir)
-					if hypervisor == "xen3" {
-						a.Call = strings.Replace(a.Call, "/xl ", "/xm ", 1)
+					for i := range c.answers {
+						c.answers[i].Call = strings.Replace(c.answers[i].Call, "/xl ", "/xm ", 1)
 					}
-					c.answers = append(c.answers, a)
 				}
 				golden(t, "vmm/"+hypervisor+"/"+tt.name, dir, run(t, dir, c))
 			})
@@ -214,6 +205,22 @@ func TestXenSnapshotRestoresDisks(t *testing.T) {
 	if want := "ds/0/5/snapshot.9/disk.0"; err != nil || string(got) != want {
 		t.Errorf("disk.0 is %q, %v; want that of the snapshot, %q", got, err, want)
 	}
+}
+
+// vmmCall is a call of a hypervisor script for VM 5 on h1; @DIR@ stands for the directory.
+func vmmCall(dir, script string, args []string, answers []answer) call {
+	c := call{script: "vmm/" + script}
+	if args[0] != "-t" { // of all VMs
+		args = append(args, "5", "h1")
+	}
+	for _, a := range args {
+		c.args = append(c.args, strings.ReplaceAll(a, "@DIR@", dir))
+	}
+	for _, a := range answers {
+		a.Stdout = strings.ReplaceAll(a.Stdout, "@DIR@", dir)
+		c.answers = append(c.answers, a)
+	}
+	return c
 }
 
 func TestKVM(t *testing.T) {
@@ -280,17 +287,8 @@ func TestKVM(t *testing.T) {
 			for _, name := range []string{"ds/0/5/disk.2", "ds/0/5/checkpoint"} {
 				writeFile(t, filepath.Join(dir, name), name)
 			}
-			c := call{script: "vmm/kvm/" + tt.script, stdin: tt.stdin, env: tt.env}
-			for _, a := range append(tt.args, "5", "h1") {
-				c.args = append(c.args, strings.ReplaceAll(a, "@DIR@", dir))
-			}
-			if tt.args[0] == "-t" {
-				c.args = []string{"-t"}
-			}
-			for _, a := range tt.answer {
-				a.Stdout = strings.ReplaceAll(a.Stdout, "@DIR@", dir)
-				c.answers = append(c.answers, a)
-			}
+			c := vmmCall(dir, "kvm/"+tt.script, tt.args, tt.answer)
+			c.stdin, c.env = tt.stdin, tt.env
 			golden(t, "vmm/kvm/"+tt.name, dir, run(t, dir, c))
 		})
 	}
