@@ -16,14 +16,27 @@ import (
 type database struct {
 	mu     sync.Mutex // guards the rest: the committer writes, transactions read
 	tables map[string]map[key][]any
-	// refuse makes the next batch fail as a whole, down all of them; refused counts what has failed.
-	refuse, down bool
-	refused      int
-	hang         chan struct{} // closed when a database that hangs goes on; nil for one that does not
+	// refuse makes the next batch fail as a whole, down all of them; refused tells that one has failed in this step.
+	refuse, down, refused bool
+	hang                  chan struct{} // closed when a database that hangs goes on; nil for one that does not
 }
 
 // key is a primary key; of one column the second part is nil.
 type key [2]any
+
+// set changes how the database behaves.
+func (d *database) set(change func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	change()
+}
+
+// trouble reports whether it has refused something in this step, and whether it takes nothing now.
+func (d *database) trouble() (refused, down bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.refused, d.down
+}
 
 func newDatabase() *database { return &database{tables: map[string]map[key][]any{}} }
 
@@ -53,7 +66,7 @@ func (d *database) Save(_ context.Context, rows []db.Row) error {
 	defer d.mu.Unlock()
 	if d.refuse || d.down {
 		d.refuse = false
-		d.refused++
+		d.refused = true
 		return errDisk
 	}
 	for _, r := range rows {

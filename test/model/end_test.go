@@ -16,7 +16,7 @@ import (
 // end checks that everything can be brought to its end: first that each VM can be helped on its own, then all VMs are deleted, all
 // drivers answer, and nothing may be left in use.
 func (w *world) end() []string {
-	w.db.refuse = false
+	w.db.set(func() { w.db.refuse = false })
 	w.works()
 	if problems := w.helpless(); len(problems) > 0 {
 		return problems

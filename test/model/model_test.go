@@ -63,7 +63,7 @@ func play(o *origin, steps []step, trace func(string, ...any)) (taken int, probl
 	w := newWorld(o, trace)
 	seen = w.seen
 	defer func() {
-		if w.db.hang != nil {
+		if w.db.hang != nil { // a panic of the test
 			close(w.db.hang)
 		}
 		if p := recover(); p != nil {

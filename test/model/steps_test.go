@@ -64,7 +64,7 @@ var kinds = append(slices.Clip(calls), []kind{
 	{"a host reports", 40, (*world).reportHost},
 	{"monitoring", 20, (*world).monitor},
 	{"a driver dies", 10, func(w *world) { w.die(pick(w, "vmm", "tm", "ds", "im")) }},
-	{"the database refuses the next batch", 6, func(w *world) { w.db.refuse = true; w.trace("the next batch will be refused") }},
+	{"the database refuses the next batch", 6, (*world).refuseNext},
 	{"the database hangs", 12, (*world).hang},
 	{"the database works again", 30, (*world).works},
 	{"time passes", 60, (*world).pass},
@@ -654,14 +654,20 @@ func (w *world) setClock() {
 	w.trace("the clock is set by %d s", seconds)
 }
 
+func (w *world) refuseNext() {
+	w.trace("the next batch will be refused")
+	w.db.set(func() { w.db.refuse = true })
+}
+
 // hang is a database that hangs: calls wait for it, which other calls and the answers of drivers build on. Then either all of them
 // are written down, or it takes nothing any more: the calls are refused, and the answers have to do without what the calls did.
 func (w *world) hang() {
-	if w.db.down {
+	if _, down := w.db.trouble(); down {
 		return
 	}
 	w.trace("the database hangs")
-	w.db.hang = make(chan struct{})
+	hang := make(chan struct{})
+	w.db.set(func() { w.db.hang = hang })
 	w.open = true
 	for range 2 + w.rand.IntN(6) {
 		if chance(w, 40) {
@@ -671,10 +677,10 @@ func (w *world) hang() {
 		}
 	}
 	w.open = false
-	w.db.down = chance(w, 60)
-	w.trace("the database goes on; does it take anything: %v", !w.db.down)
-	close(w.db.hang)
-	w.db.hang = nil
+	down := chance(w, 60)
+	w.trace("the database goes on; does it take anything: %v", !down)
+	w.db.set(func() { w.db.down, w.db.hang = down, nil })
+	close(hang)
 	for _, answer := range w.begun {
 		w.heard(<-answer)
 	}
@@ -684,12 +690,11 @@ func (w *world) hang() {
 
 // works ends the time in which the database takes nothing.
 func (w *world) works() {
-	if !w.db.down {
+	if _, down := w.db.trouble(); !down {
 		return
 	}
 	w.trace("the database works again")
-	w.db.down = false
-	w.db.refused++ // it may have refused something
+	w.db.set(func() { w.db.down, w.db.refused = false, true }) // it may have refused something
 	w.settle()
 }
 

@@ -215,11 +215,11 @@ func (w *world) happened(fn func(*state.Tx) error) {
 // settle waits until the store has nothing to do, or the database takes nothing, and takes its messages to the drivers.
 func (w *world) settle() {
 	synctest.Wait()
-	if w.db.refused > 0 && !w.db.down {
+	if refused, down := w.db.trouble(); refused && !down {
 		time.Sleep(time.Minute) // it tries again
 		synctest.Wait()
 	}
-	w.db.refused = 0
+	w.db.set(func() { w.db.refused = false })
 	w.post()
 }
 
@@ -276,7 +276,8 @@ func (w *world) heard(a answer) {
 	w.trace("%s: %s%v = %v", a.as, a.method, a.args, a.result)
 	text, _ := a.result.(string)
 	_, isFault := a.result.(*xmlrpc.Fault)
-	if isFault || strings.HasSuffix(text, "Internal Error") && w.db.refused == 0 && !w.db.down {
+	refused, down := w.db.trouble()
+	if isFault || strings.HasSuffix(text, "Internal Error") && !refused && !down {
 		w.problems = append(w.problems, fmt.Sprintf("%s%v: %v", a.method, a.args, a.result))
 	}
 }
@@ -433,7 +434,7 @@ func (w *world) restart() []string {
 	}
 	problems := append(differences(before, after), w.unheard.take()...)
 	w.asked, w.answered, w.overdue = nil, nil, nil
-	w.db.refuse, w.db.down, w.db.refused = false, false, 0
+	w.db.set(func() { w.db.refuse, w.db.down, w.db.refused = false, false, false })
 	w.begin(after)
 	w.cutOff()
 	clear(w.lostImage) // what was done with images is done again
@@ -459,7 +460,7 @@ func (w *world) cutOff() {
 func (w *world) check() []string {
 	problems := append(w.problems, w.unheard.take()...)
 	w.problems = nil
-	if w.db.down {
+	if _, down := w.db.trouble(); down {
 		return problems // what drivers have answered waits to be written down
 	}
 	if s := w.store.Snapshot(); s != w.audited {
