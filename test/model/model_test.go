@@ -22,6 +22,7 @@ import (
 var (
 	flagSteps = flag.Int("model.steps", 120_000, "how many steps to take in all")
 	flagSeed  = flag.Uint64("model.seed", 0, "seed of the only sequence to run; 0: the usual ones")
+	flagAfter = flag.Uint64("model.after", 0, "seed after which the usual ones begin, to go on where another run has ended")
 )
 
 // sequenceLength is the number of steps from one new cloud.
@@ -112,6 +113,7 @@ func TestModel(t *testing.T) {
 		return
 	}
 	var next, taken atomic.Uint64
+	next.Store(*flagAfter)
 	var failed atomic.Bool
 	var mu sync.Mutex // guards seen
 	seen := map[place]bool{}
@@ -122,7 +124,7 @@ func TestModel(t *testing.T) {
 				seed := next.Add(1)
 				n, problems, places := run(t, o, sequence(seed), func(string, ...any) {})
 				if sum := taken.Add(uint64(n)); sum/1_000_000 != (sum-uint64(n))/1_000_000 {
-					t.Logf("%d steps, seeds 1 to %d", sum, next.Load())
+					t.Logf("%d steps, seeds %d to %d", sum, *flagAfter+1, next.Load())
 				}
 				mu.Lock()
 				maps.Copy(seen, places)
@@ -134,7 +136,7 @@ func TestModel(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	t.Logf("%d steps, seeds 1 to %d", taken.Load(), next.Load())
+	t.Logf("%d steps, seeds %d to %d", taken.Load(), *flagAfter+1, next.Load())
 	if !failed.Load() && taken.Load() >= 100_000 {
 		everywhere(t, seen)
 	}
