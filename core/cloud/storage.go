@@ -153,24 +153,29 @@ func sendImage(tx *state.Tx, action string, img *image.Image) {
 
 // RedoImage asks the driver again for what it was doing with an image, and reports whether it was doing anything.
 func RedoImage(tx *state.Tx, img *image.Image) bool {
-	action := ""
-	switch {
-	case tx.Datastores.Get(img.DatastoreID) == nil:
-	case img.State == image.Delete:
-		action = "RM"
-	case img.State != image.Locked:
-	case img.CloningID != -1:
-		action = "CLONE"
-	case img.Origin() == image.Copied:
-		action = "CP"
-	case img.Origin() == image.Made:
-		action = "MKFS"
-	}
-	if action == "" {
+	action := ImageWork(img)
+	if action == "" || tx.Datastores.Get(img.DatastoreID) == nil {
 		return false
 	}
 	sendImage(tx, action, img)
 	return true
+}
+
+// ImageWork is what the driver does with an image in its state; empty: nothing. The image's type does not tell: it may have been
+// changed meanwhile.
+func ImageWork(img *image.Image) string {
+	switch {
+	case img.State == image.Delete:
+		return "RM"
+	case img.State != image.Locked:
+	case img.CloningID != -1:
+		return "CLONE"
+	case img.Path != "":
+		return "CP"
+	case img.Source == "":
+		return "MKFS"
+	}
+	return "" // it waits for a VM
 }
 
 // CloneImage makes an image with the content of another, in the same datastore. The error's text is 4.6's, empty when the source's

@@ -207,7 +207,7 @@ func images(t *testing.T) diagram {
 	for s := image.Ready; s <= image.UsedPers; s++ {
 		for order, op := range operations {
 			for _, persistent := range []bool{false, true} {
-				img := &image.Image{State: s, Persistent: persistent, CloningID: -1, Template: &template.Template{}, Source: "/source"}
+				img := &image.Image{State: s, Persistent: persistent, CloningID: -1, Template: &template.Template{}, Path: "/path", Source: "/source"}
 				switch {
 				case persistent && s == image.Used, !persistent && (s == image.UsedPers || s == image.Clone):
 					continue

@@ -108,12 +108,11 @@ func imageMade(tx *state.Tx, img *image.Image, r ImageResult) error {
 // awaited reports whether an answer is one that the image waits for. An image that has failed for want of an answer, or that missed
 // its VM, still takes a late success.
 func awaited(img *image.Image, r ImageResult) bool {
-	cloned := img.CloningID != -1 // and not done
 	if img.State == image.Locked {
-		return cloned == (r.Action == "CLONE")
+		return r.Action == cloud.ImageWork(img)
 	}
 	empty := img.Source == "" && (img.State == image.Error || img.State == image.Ready) // READY by enable
-	return empty && r.Success && !cloned
+	return empty && r.Success && img.CloningID == -1
 }
 
 func imageFailed(tx *state.Tx, img *image.Image, text string) {

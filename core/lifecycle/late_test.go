@@ -75,7 +75,7 @@ func TestAnswersForImages(t *testing.T) {
 			r := newRestart(t, &state.Snapshot{})
 			r.do(func(tx *state.Tx) error {
 				tx.Datastores.Insert(&datastore.Datastore{Template: &template.Template{}})
-				tx.Images.Insert(&image.Image{State: tc.was, Source: tc.source, CloningID: -1, Template: &template.Template{}})
+				tx.Images.Insert(&image.Image{State: tc.was, Path: "/path", Source: tc.source, CloningID: -1, Template: &template.Template{}})
 				return nil
 			})
 			r.do(func(tx *state.Tx) error {

@@ -59,6 +59,18 @@ func TestFound(t *testing.T) {
 			w.answerOne(0, true)
 			w.call("oneadmin", "one.image.delete", 6)
 		},
+		"copy of an image that is being made for a disk": func(w *world) {
+			w.runningVM("DISK=[IMAGE_ID=0]")
+			w.call("oneadmin", "one.vm.savedisk", 0, 0, "saved", "", true, false)
+			w.answer(request{driver: "ds", action: "CP", object: 6}, false)
+			w.answerOne(0, true)
+		},
+		"restart while a data block is made that has become something else": func(w *world) {
+			w.call("oneadmin", "one.image.allocate", "NAME=block\nTYPE=DATABLOCK\nSIZE=1", 1)
+			w.call("oneadmin", "one.image.chtype", 6, "OS")
+			w.restart()
+			clear(w.lostImage)
+		},
 		"recovery of the detachment of a disk that was to be copied": func(w *world) {
 			w.runningVM("DISK=[IMAGE_ID=0]")
 			w.call("oneadmin", "one.vm.savedisk", 0, 0, "saved", "", false, false)
