@@ -129,8 +129,11 @@ func (i *Image) Clone() *Image {
 }
 
 // PoolXML is the document, the same in the database, in listings and for one.image.info.
-func (i *Image) PoolXML() []byte {
-	dst := i.Base.AppendXML(append(make([]byte, 0, 1536+i.VMs.Size()), "<IMAGE>"...), nil)
+func (i *Image) PoolXML() []byte { return i.AppendPoolXML(make([]byte, 0, 1536+i.VMs.Size())) }
+
+// AppendPoolXML appends what PoolXML gives.
+func (i *Image) AppendPoolXML(dst []byte) []byte {
+	dst = i.Base.AppendXML(append(dst, "<IMAGE>"...), nil)
 	dst = resource.AppendInt(dst, "TYPE", int64(i.Type))
 	dst = resource.AppendInt(dst, "DISK_TYPE", int64(i.DiskType))
 	dst = resource.AppendInt(dst, "PERSISTENT", number(i.Persistent))

@@ -36,10 +36,10 @@ func (a *Account) Clone() *Account {
 }
 
 // PoolXML is the QUOTAS element: the database body, and the sibling of USER and GROUP in pool listings.
-func (a *Account) PoolXML() []byte { return a.AppendXML(make([]byte, 0, 512)) }
+func (a *Account) PoolXML() []byte { return a.AppendPoolXML(make([]byte, 0, 512)) }
 
-// AppendXML appends what PoolXML gives.
-func (a *Account) AppendXML(dst []byte) []byte {
+// AppendPoolXML appends what PoolXML gives.
+func (a *Account) AppendPoolXML(dst []byte) []byte {
 	dst = append(dst, "<QUOTAS>"...)
 	dst = resource.AppendInt(dst, "ID", int64(a.OwnerID))
 	dst = a.Quotas.AppendXML(dst)

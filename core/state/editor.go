@@ -1,11 +1,6 @@
 package state
 
-import (
-	"iter"
-	"slices"
-
-	"goned/core/db"
-)
+import "iter"
 
 // Editor is a pool inside a write transaction: it reads what the transaction has done so far.
 type Editor[T Object[T]] struct {
@@ -93,23 +88,4 @@ func (e *Editor[T]) finish(out []pendingRow) []pendingRow {
 		}
 	}
 	return out
-}
-
-// pendingRow is a row that is rendered when it is written, so that of several changes in one batch only the last costs anything.
-type pendingRow struct {
-	table  *db.Table
-	op     db.Op
-	key    [2]any
-	values func() []any // nil for deletions
-}
-
-func (p *pendingRow) row() db.Row {
-	if p.values != nil {
-		return db.Row{Table: p.table, Op: p.op, Values: p.values()}
-	}
-	n := p.table.Keys
-	if p.op != db.Delete {
-		n = 1
-	}
-	return db.Row{Table: p.table, Op: p.op, Values: slices.Clone(p.key[:n])}
 }

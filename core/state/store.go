@@ -65,6 +65,8 @@ type Store struct {
 	outage error // why the database takes nothing, while posts wait for it
 	closed bool
 
+	render renderer // used by the committer alone
+
 	wake    chan struct{} // has room for one: there is something in queue
 	closing chan struct{} // closed by Close
 	done    chan struct{} // closed when the committer has ended
@@ -292,7 +294,7 @@ func (s *Store) save(batch []*commit) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), saveTimeout)
 	defer cancel()
-	if err := s.db.Save(ctx, mergeRows(batch)); err != nil {
+	if err := s.db.Save(ctx, s.render.rows(batch)); err != nil {
 		s.log.Error("Cannot write to the database: " + err.Error())
 		return fmt.Errorf("%w: %w", ErrNotSaved, err)
 	}
@@ -377,38 +379,6 @@ func (s *Store) rebase(pending []*commit) {
 			s.log.Error("What a driver has reported fits no more: " + err.Error())
 		}
 	}
-}
-
-type rowKey struct {
-	table *db.Table
-	key   [2]any
-}
-
-// mergeRows renders the rows of a batch; of several changes to one row only the last is written. The order among different rows
-// does not matter, except that rows which delete by a part of the key stay in front of what was written later.
-func mergeRows(batch []*commit) []db.Row {
-	var all []*pendingRow
-	last := map[rowKey]int{}
-	for _, c := range batch {
-		for i := range c.rows {
-			r := &c.rows[i]
-			if r.op == db.Put || r.op == db.Delete {
-				k := rowKey{r.table, r.key}
-				if at, seen := last[k]; seen {
-					all[at] = nil
-				}
-				last[k] = len(all)
-			}
-			all = append(all, r)
-		}
-	}
-	rows := make([]db.Row, 0, len(all))
-	for _, r := range all {
-		if r != nil {
-			rows = append(rows, r.row())
-		}
-	}
-	return rows
 }
 
 // Close ends the store when everything that is queued has been written, or the database has once more refused it.

@@ -107,22 +107,22 @@ func (tx *Tx) SetGroupDefaults(q *quota.Quotas) { tx.snap.GroupDefaults = q }
 
 // SaveRecord stores a VM's history record as it is now, with the VM document it holds.
 func (tx *Tx) SaveRecord(r *vm.Record) {
-	vid, seq, stime, etime, body := r.OID, r.Seq, r.STime, r.ETime, text(r.Body())
-	tx.rows = append(tx.rows, pendingRow{table: db.History, key: key(vid, seq), values: func() []any {
+	vid, seq, stime, etime, body := r.OID, r.Seq, r.STime, r.ETime, string(r.Body())
+	tx.rows = append(tx.rows, pendingRow{table: db.History, key: key(vid, seq), values: func(*renderer) []any {
 		return []any{vid, seq, body, stime, etime}
 	}})
 }
 
 // SaveVMSample stores a monitoring sample of a VM.
 func (tx *Tx) SaveVMSample(v *vm.VM) {
-	id, at, body := v.ID, v.LastPoll, text(v.PoolXML())
-	tx.rows = append(tx.rows, pendingRow{table: db.VMMonitoring, key: key(id, int(at)), values: func() []any { return []any{id, at, body} }})
+	id, at, body := v.ID, v.LastPoll, string(v.PoolXML())
+	tx.rows = append(tx.rows, pendingRow{table: db.VMMonitoring, key: key(id, int(at)), values: func(*renderer) []any { return []any{id, at, body} }})
 }
 
 // SaveHostSample stores a monitoring sample of a host.
 func (tx *Tx) SaveHostSample(h *host.Host) {
-	id, at, body := h.ID, h.LastMonTime, text(h.PoolXML())
-	tx.rows = append(tx.rows, pendingRow{table: db.HostMonitoring, key: key(id, int(at)), values: func() []any { return []any{id, at, body} }})
+	id, at, body := h.ID, h.LastMonTime, string(h.PoolXML())
+	tx.rows = append(tx.rows, pendingRow{table: db.HostMonitoring, key: key(id, int(at)), values: func(*renderer) []any { return []any{id, at, body} }})
 }
 
 // ExpireSamples deletes the monitoring samples of VMs and hosts that are older than the given moments.

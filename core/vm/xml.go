@@ -9,8 +9,11 @@ import (
 )
 
 // PoolXML is the database body, which pool listings show: with the last history record only.
-func (v *VM) PoolXML() []byte {
-	return v.appendXML(make([]byte, 0, 4096), v.History[max(len(v.History)-1, 0):])
+func (v *VM) PoolXML() []byte { return v.AppendPoolXML(make([]byte, 0, 4096)) }
+
+// AppendPoolXML appends what PoolXML gives.
+func (v *VM) AppendPoolXML(dst []byte) []byte {
+	return v.appendXML(dst, v.History[max(len(v.History)-1, 0):])
 }
 
 // ReloadedXML is PoolXML as reading it back from the database gives it.

@@ -82,7 +82,10 @@ func (n *VNet) Leases() iter.Seq[Lease] { return n.leases.all() }
 func (n *VNet) Used() int { return n.used }
 
 // PoolXML is the document of the database and of listings: without leases.
-func (n *VNet) PoolXML() []byte { return n.appendXML(make([]byte, 0, 1536), false) }
+func (n *VNet) PoolXML() []byte { return n.AppendPoolXML(make([]byte, 0, 1536)) }
+
+// AppendPoolXML appends what PoolXML gives.
+func (n *VNet) AppendPoolXML(dst []byte) []byte { return n.appendXML(dst, false) }
 
 // InfoXML is the document of one.vn.info: with leases.
 func (n *VNet) InfoXML() []byte { return n.appendXML(make([]byte, 0, 1536+256*n.leases.n), true) }
