@@ -225,7 +225,7 @@ func runProgram(t testing.TB, dir, program string, c call) result {
 	}
 
 	// Not the test's context: that one has ended when the test's clean-up calls this.
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, c.args...)
 	cmd.Dir = dir
@@ -246,7 +246,7 @@ func runProgram(t testing.TB, dir, program string, c call) result {
 	cmd.WaitDelay = 5 * time.Second
 	err = cmd.Run()
 	if ctx.Err() != nil {
-		t.Fatalf("%s %q did not end within a minute; stderr: %s", program, c.args, stderr.String())
+		t.Fatalf("%s %q did not end within 5 minutes; stderr: %s", program, c.args, stderr.String())
 	}
 	res := result{Stdout: stdout.String(), Stderr: stderr.String()}
 	var exit *exec.ExitError

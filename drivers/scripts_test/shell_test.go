@@ -130,7 +130,7 @@ func TestHostileValues(t *testing.T) {
 func checkHostile(t *testing.T, dir, script string, args []string, stdin string) {
 	t.Helper()
 	r := run(t, dir, call{script: script, args: args, stdin: stdin, remote: true,
-		env: []string{"SHUTDOWN_TIMEOUT=1", "VNM_HYPERVISOR=xen", "DETACH_TIMEOUT=1"}})
+		env: []string{"SHUTDOWN_TIMEOUT=1", "CANCEL_TIMEOUT=2", "VNM_HYPERVISOR=xen", "DETACH_TIMEOUT=1"}})
 	if left, err := filepath.Glob(filepath.Join(dir, "*pwned*")); err != nil || len(left) > 0 {
 		t.Fatalf("%q executed a value; stderr: %s", args, r.Stderr)
 	}

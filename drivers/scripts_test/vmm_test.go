@@ -248,7 +248,7 @@ func TestKVM(t *testing.T) {
 		{name: "shutdown-times-out", script: "shutdown", args: []string{"one-5", "h1"}, env: []string{"SHUTDOWN_TIMEOUT=4"}},
 		{name: "shutdown-no-acpi", script: "shutdown", args: []string{"one-5", "h1"}, env: []string{"CANCEL_NO_ACPI=yes"}, answer: []answer{gone}},
 		{name: "cancel", script: "cancel", args: []string{"one-5", "h1"}, answer: []answer{{Call: uri + "--readonly dominfo", Times: 1}, gone}},
-		{name: "cancel-fails", script: "cancel", args: []string{"one-5", "h1"}, answer: failing("destroy")},
+		{name: "cancel-fails", script: "cancel", args: []string{"one-5", "h1"}, answer: failing("destroy"), env: []string{"CANCEL_TIMEOUT=3"}},
 		{name: "cancel-comes-back", script: "cancel", args: []string{"one-5", "h1"}, answer: []answer{
 			{Call: uri + "destroy", Times: 2, Exit: 1, Stderr: unreachable}, {Call: uri + "--readonly dominfo", Times: 2, Exit: 1, Stderr: unreachable},
 			{Call: uri + "--readonly list", Times: 2, Exit: 1, Stderr: unreachable}, gone}},
