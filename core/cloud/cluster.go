@@ -1,60 +1,55 @@
 package cloud
 
 import (
+	"goned/core/cluster"
+	"goned/core/datastore"
+	"goned/core/host"
 	"goned/core/resource"
 	"goned/core/state"
+	"goned/core/vnet"
 )
 
 // Cluster membership is stored with the cluster and with the member; the two change together, here.
 
 // MoveHost puts a host into a cluster, or with resource.NoCluster into none.
-func MoveHost(tx *state.Tx, id, cluster int) {
-	h := tx.Hosts.Get(id)
-	if h.ClusterID == cluster {
-		return
-	}
-	if old := tx.Clusters.Edit(h.ClusterID); old != nil {
-		old.Hosts, _ = old.Hosts.Without(id)
-	}
-	h = tx.Hosts.Edit(id)
-	h.ClusterID, h.Cluster = resource.NoCluster, ""
-	if c := tx.Clusters.Edit(cluster); c != nil {
-		c.Hosts, _ = c.Hosts.With(id)
-		h.ClusterID, h.Cluster = c.ID, c.Name
-	}
+func MoveHost(tx *state.Tx, id, to int) {
+	move(tx, tx.Hosts, id, to,
+		func(c *cluster.Cluster) *resource.IDs { return &c.Hosts },
+		func(h *host.Host) (*int, *string) { return &h.ClusterID, &h.Cluster })
 }
 
 // MoveDatastore puts a datastore into a cluster or into none.
-func MoveDatastore(tx *state.Tx, id, cluster int) {
-	d := tx.Datastores.Get(id)
-	if d.ClusterID == cluster {
-		return
-	}
-	if old := tx.Clusters.Edit(d.ClusterID); old != nil {
-		old.Datastores, _ = old.Datastores.Without(id)
-	}
-	d = tx.Datastores.Edit(id)
-	d.ClusterID, d.Cluster = resource.NoCluster, ""
-	if c := tx.Clusters.Edit(cluster); c != nil {
-		c.Datastores, _ = c.Datastores.With(id)
-		d.ClusterID, d.Cluster = c.ID, c.Name
-	}
+func MoveDatastore(tx *state.Tx, id, to int) {
+	move(tx, tx.Datastores, id, to,
+		func(c *cluster.Cluster) *resource.IDs { return &c.Datastores },
+		func(d *datastore.Datastore) (*int, *string) { return &d.ClusterID, &d.Cluster })
 }
 
 // MoveNet puts a network into a cluster or into none.
-func MoveNet(tx *state.Tx, id, cluster int) {
-	n := tx.Nets.Get(id)
-	if n.ClusterID == cluster {
+func MoveNet(tx *state.Tx, id, to int) {
+	move(tx, tx.Nets, id, to,
+		func(c *cluster.Cluster) *resource.IDs { return &c.Nets },
+		func(n *vnet.VNet) (*int, *string) { return &n.ClusterID, &n.Cluster })
+}
+
+// move changes the cluster of an object. members are a cluster's objects of its kind, place is the object's id and name of its
+// cluster.
+func move[T state.Object[T]](tx *state.Tx, pool *state.Editor[T], id, to int, members func(*cluster.Cluster) *resource.IDs,
+	place func(T) (id *int, name *string)) {
+	from, _ := place(pool.Get(id))
+	if *from == to {
 		return
 	}
-	if old := tx.Clusters.Edit(n.ClusterID); old != nil {
-		old.Nets, _ = old.Nets.Without(id)
+	if c := tx.Clusters.Edit(*from); c != nil {
+		ids := members(c)
+		*ids, _ = ids.Without(id)
 	}
-	n = tx.Nets.Edit(id)
-	n.ClusterID, n.Cluster = resource.NoCluster, ""
-	if c := tx.Clusters.Edit(cluster); c != nil {
-		c.Nets, _ = c.Nets.With(id)
-		n.ClusterID, n.Cluster = c.ID, c.Name
+	at, name := place(pool.Edit(id))
+	*at, *name = resource.NoCluster, ""
+	if c := tx.Clusters.Edit(to); c != nil {
+		ids := members(c)
+		*ids, _ = ids.With(id)
+		*at, *name = c.ID, c.Name
 	}
 }
 

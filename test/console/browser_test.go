@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"goned/test/output"
 )
 
 // browser is one page of a headless Chromium, driven over its DevTools protocol.
@@ -33,7 +35,7 @@ var devTools = regexp.MustCompile(`DevTools listening on ws://([^/]+)/`)
 func startBrowser(t testing.TB) *browser {
 	t.Helper()
 	chromium := need(t, "chromium", "chromium-browser", "google-chrome")
-	var log output
+	var log output.Buffer
 	cmd := exec.Command(chromium, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
 		"--remote-debugging-port=0", "--window-size=1000,760", "--user-data-dir="+t.TempDir(), "about:blank")
 	cmd.Stderr = &log

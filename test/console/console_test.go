@@ -22,6 +22,8 @@ import (
 
 	"goned/vnc"
 	"goned/vnc/console/onedtest"
+
+	"goned/test/output"
 )
 
 // site is an installation: a small oned, the token directory and onevnc.
@@ -56,7 +58,7 @@ func startSite(t testing.TB, novnc bool, vms ...onedtest.VM) *site {
 		}
 		args = append(args, "--web", "auto")
 	}
-	var log output
+	var log output.Buffer
 	cmd := exec.Command(s.exe, args...)
 	cmd.Stderr = &log
 	startProcess(t, cmd)

@@ -19,13 +19,14 @@ import (
 	"time"
 
 	guestimage "goned/share/guest"
+	"goned/test/output"
 )
 
 // guest is a qemu machine that runs the disk of package guest.
 type guest struct {
 	t      testing.TB
 	port   int // of its VNC server on 127.0.0.1
-	serial *output
+	serial *output.Buffer
 	qmp    net.Conn
 	lines  *bufio.Reader
 	dir    string
@@ -75,7 +76,7 @@ func startProcess(t testing.TB, cmd *exec.Cmd) {
 func startGuest(t testing.TB, password string, more ...string) *guest {
 	t.Helper()
 	qemu := need(t, "qemu-system-x86_64", "kvm")
-	g := &guest{t: t, serial: &output{}, dir: t.TempDir()}
+	g := &guest{t: t, serial: &output.Buffer{}, dir: t.TempDir()}
 	monitor, disk := filepath.Join(g.dir, "qmp"), filepath.Join(g.dir, "disk")
 	if err := os.WriteFile(disk, guestimage.Disk(), 0o600); err != nil {
 		t.Fatal(err)
@@ -91,7 +92,7 @@ func startGuest(t testing.TB, password string, more ...string) *guest {
 	}, more...)
 	cmd := exec.Command(qemu, args...)
 	cmd.Stdout = g.serial
-	var complaints output
+	var complaints output.Buffer
 	cmd.Stderr = &complaints
 	startProcess(t, cmd)
 	eventually(t, func() (bool, string) {

@@ -23,6 +23,8 @@ import (
 
 	"github.com/gorilla/websocket"
 	"golang.org/x/sync/errgroup"
+
+	"goned/test/output"
 )
 
 // The load: connections that each carry rate bytes a second in each direction.
@@ -178,11 +180,11 @@ func startProxy(t *testing.T, exe, target string) (address string, pid int, kill
 	address = l.Addr().String()
 	l.Close()
 	cmd := exec.Command(exe, address, target)
-	var log output
+	var log output.Buffer
 	cmd.Stdout, cmd.Stderr = &log, &log
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("the end of what %s said:\n%s", filepath.Base(exe), log.tail(3000))
+			t.Logf("what %s said:\n%s", filepath.Base(exe), log.String())
 		}
 	})
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
