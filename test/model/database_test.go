@@ -77,7 +77,7 @@ func (d *database) Save(_ context.Context, rows []db.Row) error {
 		}
 		switch r.Op {
 		case db.Put:
-			t[keyOf(r.Values[:r.Table.Keys])] = r.Values
+			t[keyOf(r.Values[:r.Table.Keys])] = kept(r.Values)
 		case db.Delete:
 			delete(t, keyOf(r.Values))
 		case db.DeleteAll:
@@ -98,10 +98,21 @@ func (d *database) Save(_ context.Context, rows []db.Row) error {
 }
 
 func keyOf(values []any) (k key) {
-	for i, v := range values {
+	for i, v := range kept(values) {
 		k[i] = number(v)
 	}
 	return k
+}
+
+// kept is a copy of values, whose memory is used again when Save has returned.
+func kept(values []any) []any {
+	copied := slices.Clone(values)
+	for i, v := range copied {
+		if text, ok := v.(string); ok {
+			copied[i] = strings.Clone(text)
+		}
+	}
+	return copied
 }
 
 // number makes integers comparable whatever type they came in.
