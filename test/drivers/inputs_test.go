@@ -2,6 +2,7 @@ package driverstest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"goned/test/oned"
 )
 
 // The files in testdata/inputs are an operator's notebook: what he fed to 4.6.2
@@ -215,7 +218,7 @@ func TestNotebookRefusals(t *testing.T) {
 	dollarParen, dollar, _ := strings.Cut(refusals, "\n")
 	for name, want := range map[string]string{"context-dollar-paren": dollarParen, "windows-context-dollar": dollar} {
 		_, err := c.call("oneadmin:opennebula", "one.vm.allocate", input(t, name+".one"), false)
-		if err == nil || err.Error() != want {
+		if refused := (*oned.Refused)(nil); !errors.As(err, &refused) || refused.Text != want {
 			t.Errorf("%s: %v, want %s", name, err, want)
 		}
 	}
