@@ -87,6 +87,11 @@ crash:
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
+#$ load                        the figures of docs/performance.md: an oned with 10,000 virtual machines under load
+.PHONY: load
+load:
+	$(GO) test -tags load -count=1 -timeout 30m -run 'TestLoad$$' -v ./test/e2e
+
 #$ conformance                 replay the recordings of the real 4.6.2 in SHARED, if they are there
 .PHONY: conformance conformance-api conformance-sched conformance-db
 conformance: build

@@ -34,12 +34,14 @@ def judge():
 
 
 for line in run.stdout.splitlines():
-    head = re.match(r"(PASS|FAIL) +(\S+)", line)
+    head = re.match(r"(PASS|FAIL|FLAKY) +(\S+)", line)
     if head or re.match(r"\d+ passed", line):
         judge()
         scenario, steps, report = None, [], [line]
-        if head and head.group(1) == "PASS":
+        if head and head.group(1) != "FAIL":
             passed += 1
+            if head.group(1) == "FLAKY":
+                print(line)
         elif head:
             scenario = head.group(2)
         continue
