@@ -141,10 +141,8 @@ func TestHostileAttributes(t *testing.T) {
 		if text := noted(id, "deploy.remote.read"); !strings.Contains(text, "<VM") {
 			t.Errorf("the deployment file arrived as %.200q", text)
 		}
-		await(t, "the log tells of both hooks", func() bool {
-			log := c.vmLog(id)
-			return strings.Contains(log, "Success executing Hook: create: one-") && strings.Contains(log, "Success executing Hook: run: one-")
-		})
+		c.awaitLog(id, "Success executing Hook: create: one-")
+		c.awaitLog(id, "Success executing Hook: run: one-")
 		if log := c.vmLog(id); strings.Contains(log, "[E]") {
 			t.Errorf("log of VM %d: %s", id, log)
 		}

@@ -83,14 +83,18 @@ const (
 
 func (c *cloud) vmLog(id int) string { return c.log(fmt.Sprintf("var/vms/%d/vm.log", id)) }
 
+// awaitLog waits for a text in the log of a VM, which is written a moment after the change it tells of.
+func (c *cloud) awaitLog(id int, text string) {
+	c.t.Helper()
+	await(c.t, fmt.Sprintf("%q in the log of VM %d", text, id), func() bool { return strings.Contains(c.vmLog(id), text) })
+}
+
 // TestDriverDies: what a driver was doing when it died has failed, and the next action reaches its successor.
 func TestDriverDies(t *testing.T) {
 	c := moodyCloud(t, "die", "")
 	c.deploy(c.newVM(""))
 	c.awaitVM(0, failed)
-	if text := c.vmLog(0); !strings.Contains(text, "Error deploying virtual machine: the driver moody died during the action") {
-		t.Errorf("the log of the VM:\n%s", text)
-	}
+	c.awaitLog(0, "Error deploying virtual machine: the driver moody died during the action")
 	c.mood("fine")
 	c.deploy(c.newVM("")) // the driver may be down still: the request waits
 	c.awaitVM(1, running)
@@ -105,7 +109,7 @@ func TestDriverIsSilent(t *testing.T) {
 	c := moodyCloud(t, "silent", "DRIVER_ACTION_TIMEOUT = [ DEPLOY = 1 ]\n")
 	c.deploy(c.newVM(""))
 	c.awaitVM(0, failed)
-	await(t, "the late answer is logged", func() bool { return strings.Contains(c.vmLog(0), "Ignored: DEPLOY SUCCESS 0 one-0-late") })
+	c.awaitLog(0, "Ignored: DEPLOY SUCCESS 0 one-0-late")
 	text := c.vmLog(0)
 	if !strings.Contains(text, "Error deploying virtual machine: no answer within 1s") {
 		t.Errorf("the log of the VM:\n%s", text)
@@ -205,7 +209,5 @@ VM_HOOK = [ NAME = "none", ON = "NEVER", COMMAND = "size" ]
 	if text := c.log("var/oned.log"); !strings.Contains(text, "[VM][W]: Unknown VM_HOOK NEVER. Hook not registered!") {
 		t.Error("nothing is said about a hook that is none")
 	}
-	if text := c.vmLog(0); !strings.Contains(text, "[HKM][I]: Success executing Hook: VM_HOOKDONE: . ") {
-		t.Errorf("the log of the VM does not tell of its hooks:\n%s", text)
-	}
+	c.awaitLog(0, "[HKM][I]: Success executing Hook: VM_HOOKDONE: . ")
 }
