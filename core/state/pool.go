@@ -114,10 +114,14 @@ func escape[B string | []byte](body B) []byte {
 	return resource.AppendEscaped(make([]byte, 0, size), body)
 }
 
+// accesses are the access data of a chunk. Most changes of objects leave them as they are.
+type accesses [chunkSize]resource.Access
+
 // chunk is a run of chunkSize ids. The access data lie side by side, so that filtering a pool reads a few cache lines a chunk.
 type chunk[T Object[T]] struct {
 	writer  uint64 // the transaction that may change this chunk in place
-	access  [chunkSize]resource.Access
+	access  *accesses // shared with the chunk it was copied from, unless owned
+	owned   bool
 	slot    [chunkSize]*entry[T]
 	summary atomic.Pointer[resource.Summary] // made when a filter asks, dropped by changes
 }
@@ -139,7 +143,21 @@ func (c *chunk[T]) summarize(first int) *resource.Summary {
 
 // copyFor is a copy that writer may change.
 func (c *chunk[T]) copyFor(writer uint64) *chunk[T] {
-	return &chunk[T]{writer: writer, access: c.access, slot: c.slot}
+	dup := &chunk[T]{writer: writer, access: c.access, slot: c.slot}
+	dup.summary.Store(c.summary.Load())
+	return dup
+}
+
+func (c *chunk[T]) setAccess(i int, a resource.Access) {
+	if c.access[i] == a {
+		return
+	}
+	if !c.owned {
+		own := *c.access
+		c.access, c.owned = &own, true
+	}
+	c.access[i] = a
+	c.summary.Store(nil)
 }
 
 // Pool is a persistent array of objects by id: a copy is a few words, a change copies one chunk. Ids are dense and never used
@@ -304,9 +322,8 @@ func (p *Pool[T]) own(id int, writer uint64) *chunk[T] {
 	c := p.chunks[i]
 	switch {
 	case c == nil:
-		c = &chunk[T]{writer: writer}
+		c = &chunk[T]{writer: writer, access: &accesses{}, owned: true}
 	case c.writer == writer:
-		c.summary.Store(nil)
 		return c
 	default:
 		c = c.copyFor(writer)
@@ -328,9 +345,10 @@ func (p *Pool[T]) set(id int, e *entry[T], a resource.Access, writer uint64) {
 	i := id & (chunkSize - 1)
 	if c.slot[i] == nil {
 		p.n++
+		c.summary.Store(nil)
 	}
 	c.slot[i] = e
-	c.access[i] = a
+	c.setAccess(i, a)
 }
 
 func (p *Pool[T]) remove(id int, writer uint64) {
@@ -340,7 +358,8 @@ func (p *Pool[T]) remove(id int, writer uint64) {
 	c := p.own(id, writer)
 	i := id & (chunkSize - 1)
 	c.slot[i] = nil
-	c.access[i] = resource.Access{}
+	c.summary.Store(nil)
+	c.setAccess(i, resource.Access{})
 	p.n--
 }
 
