@@ -21,7 +21,7 @@ while read -r action id rest; do
 	DEPLOY)
 		case $mood in
 		die) kill -9 $$ ;;
-		silent) ;;
+		silent) echo "$id" >"$0.silent" ;;
 		*) echo "DEPLOY SUCCESS $id one-$id" ;;
 		esac ;;
 	*) echo "$action SUCCESS $id -" ;;
@@ -123,6 +123,7 @@ func TestDriverIsSilent(t *testing.T) {
 func TestDriverIsSilentForOthers(t *testing.T) {
 	c := moodyCloud(t, "silent", "")
 	c.deploy(c.newVM(""))
+	await(t, "the driver has been asked", func() bool { return c.log("moody.silent") == "0\n" })
 	c.awaitVM(0, "3/2")
 	c.mood("fine")
 	for i := 1; i <= 20; i++ {
