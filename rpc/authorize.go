@@ -7,7 +7,9 @@ import (
 
 	"goned/core/auth"
 	"goned/core/refusal"
+	"goned/core/resource"
 	"goned/core/state"
+	"goned/core/template"
 )
 
 // decision is what an external authorization driver said.
@@ -51,6 +53,14 @@ func (s *Server) decide(c *Call, p *pendingDecision) error {
 	}
 	c.decisions[p.key] = decision{ok, text}
 	return nil
+}
+
+// ToCreate is the check for a new object of that template, which may be nil. Only an external driver wants to see it.
+func (c *Call) ToCreate(kind resource.Kind, t *template.Template) auth.Check {
+	if t == nil || !c.srv.drivers.External() {
+		return c.Caller.ToCreate(kind, "")
+	}
+	return c.Caller.ToCreate(kind, t.XML("TEMPLATE"))
 }
 
 // authorize applies the built-in rules or, when there is an external driver, notes what they say and follows the driver.

@@ -85,7 +85,7 @@ func clusterMethods() []*Method {
 func clusterAllocate(c *Call) (any, error) {
 	var id int
 	err := c.Update(func(tx *state.Tx) error {
-		if err := c.Authorize(tx.View(), c.ToCreate(resource.Cluster, "")); err != nil {
+		if err := c.Authorize(tx.View(), c.ToCreate(resource.Cluster, nil)); err != nil {
 			return err
 		}
 		if err := c.ReadLate(); err != nil {

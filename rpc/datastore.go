@@ -98,7 +98,7 @@ func allocateInCluster(c *Call, kind resource.Kind, add func(*state.Tx, *templat
 		if err != nil {
 			return err
 		}
-		create := c.ToCreate(kind, string(t.AppendXML(nil, "TEMPLATE")))
+		create := c.ToCreate(kind, t)
 		if err := c.Authorize(tx.View(), append([]auth.Check{create}, checks...)...); err != nil {
 			return err
 		}

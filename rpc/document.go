@@ -72,7 +72,7 @@ func documentAllocate(c *Call) (any, error) {
 		if err != nil {
 			return refusal.OfAllocation(noun, err.Error())
 		}
-		if err := c.Authorize(tx.View(), c.ToCreate(resource.Document, string(t.AppendXML(nil, "TEMPLATE")))); err != nil {
+		if err := c.Authorize(tx.View(), c.ToCreate(resource.Document, t)); err != nil {
 			return err
 		}
 		if err := c.ReadLate(); err != nil {

@@ -83,7 +83,7 @@ func groupMethods() []*Method {
 func groupAllocate(c *Call) (any, error) {
 	var id int
 	err := c.Update(func(tx *state.Tx) error {
-		if err := c.Authorize(tx.View(), c.ToCreate(resource.Group, "")); err != nil {
+		if err := c.Authorize(tx.View(), c.ToCreate(resource.Group, nil)); err != nil {
 			return err
 		}
 		if err := c.ReadLate(); err != nil {

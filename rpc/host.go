@@ -79,7 +79,7 @@ func hostAllocate(c *Call) (any, error) {
 		if err != nil {
 			return err
 		}
-		if err := c.Authorize(tx.View(), append([]auth.Check{c.ToCreate(resource.Host, "")}, checks...)...); err != nil {
+		if err := c.Authorize(tx.View(), append([]auth.Check{c.ToCreate(resource.Host, nil)}, checks...)...); err != nil {
 			return err
 		}
 		if err := c.ReadLate(); err != nil {

@@ -189,7 +189,7 @@ func mayAddImage(c *Call, tx *state.Tx, t *template.Template, ds *datastore.Data
 			return refusal.Denied("Template includes a restricted attribute " + attr)
 		}
 	}
-	create := c.ToCreate(resource.Image, string(t.AppendXML(nil, "TEMPLATE")))
+	create := c.ToCreate(resource.Image, t)
 	if err := c.Authorize(tx.View(), create, auth.On(auth.Use, resource.Datastore, ds)); err != nil {
 		return err
 	}
@@ -219,7 +219,7 @@ func imageClone(c *Call) (any, error) {
 		if err := checkSpace(c, ds, img.SizeMB); err != nil {
 			return err
 		}
-		if err := c.Authorize(tx.View(), c.ToCreate(resource.Image, string(img.CloneTemplate(c.Str(2)).AppendXML(nil, "TEMPLATE"))),
+		if err := c.Authorize(tx.View(), c.ToCreate(resource.Image, img.CloneTemplate(c.Str(2))),
 			auth.On(auth.Use, resource.Image, img), auth.On(auth.Use, resource.Datastore, ds)); err != nil {
 			return err
 		}

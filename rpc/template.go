@@ -79,7 +79,7 @@ func templateAllocate(c *Call) (any, error) {
 		if err != nil {
 			return refusal.OfAllocation(noun, err.Error())
 		}
-		if err := c.Authorize(tx.View(), c.ToCreate(resource.Template, string(t.AppendXML(nil, "TEMPLATE")))); err != nil {
+		if err := c.Authorize(tx.View(), c.ToCreate(resource.Template, t)); err != nil {
 			return err
 		}
 		n, err := cloud.AddTemplate(tx, &c.Caller, t)
@@ -114,7 +114,7 @@ func (f *family[T]) clone(c *Call, add func(*state.Tx, T) (int, error)) (any, er
 		if obj == none {
 			return refusal.NotFound(f.kind.Noun(), id)
 		}
-		create := c.ToCreate(f.kind, string((*f.body(obj)).AppendXML(nil, "TEMPLATE")))
+		create := c.ToCreate(f.kind, *f.body(obj))
 		if err := c.Authorize(tx.View(), auth.On(auth.Use, f.kind, obj), create); err != nil {
 			return err
 		}
@@ -145,7 +145,7 @@ func templateInstantiate(c *Call) (any, error) {
 		}
 		checks := []auth.Check{auth.On(auth.Use, resource.Template, stored)}
 		if c.Str(4) != "" {
-			checks = append(checks, c.ToCreate(resource.Template, string(t.AppendXML(nil, "TEMPLATE"))))
+			checks = append(checks, c.ToCreate(resource.Template, t))
 		}
 		id, err = newVM(c, tx, t, checks, c.Bool(3))
 		return err

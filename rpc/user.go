@@ -113,7 +113,7 @@ func userAllocate(c *Call) (any, error) {
 	secret := randomSecret()
 	var id int
 	err := c.Update(func(tx *state.Tx) error {
-		if err := c.Authorize(tx.View(), c.ToCreate(resource.User, "")); err != nil {
+		if err := c.Authorize(tx.View(), c.ToCreate(resource.User, nil)); err != nil {
 			return err
 		}
 		if err := c.ReadLate(); err != nil {

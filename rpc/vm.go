@@ -179,7 +179,7 @@ func vmAllocate(c *Call) (any, error) {
 				return refusal.Denied("VM Template includes a restricted attribute " + attr)
 			}
 		}
-		create := c.ToCreate(resource.VM, string(t.AppendXML(nil, "TEMPLATE")))
+		create := c.ToCreate(resource.VM, t)
 		id, err = newVM(c, tx, t, []auth.Check{create}, c.Bool(2))
 		return err
 	})

@@ -233,7 +233,7 @@ func vmSaveDisk(c *Call) (any, error) {
 			return err
 		}
 		t := cloud.SavedImage(v, img, disk, c.Str(3), c.Str(4), hot)
-		create := c.ToCreate(resource.Image, string(t.AppendXML(nil, "TEMPLATE")))
+		create := c.ToCreate(resource.Image, t)
 		if err := c.Authorize(tx.View(), auth.On(auth.Manage, resource.VM, v), create, auth.On(auth.Use, resource.Datastore, ds)); err != nil {
 			return err
 		}
@@ -279,7 +279,7 @@ func saveTemplate(c *Call, tx *state.Tx, v *vm.VM, oldImage, newImage int) error
 	if t == nil {
 		return also(refusal.NotFound(resource.Template.Noun(), int(tid)))
 	}
-	create := c.ToCreate(resource.Template, string(t.Template.AppendXML(nil, "TEMPLATE")))
+	create := c.ToCreate(resource.Template, t.Template)
 	if err := c.Authorize(tx.View(), auth.On(auth.Use, resource.Template, t), create); err != nil {
 		var pending *pendingDecision
 		if errors.As(err, &pending) {

@@ -80,7 +80,7 @@ func zoneAllocate(c *Call) (any, error) {
 		if err != nil {
 			return refusal.OfAllocation(noun, err.Error())
 		}
-		if err := c.Authorize(tx.View(), c.ToCreate(resource.Zone, string(t.AppendXML(nil, "TEMPLATE")))); err != nil {
+		if err := c.Authorize(tx.View(), c.ToCreate(resource.Zone, t)); err != nil {
 			return err
 		}
 		z, err := cloud.AddZone(tx, t)

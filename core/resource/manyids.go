@@ -18,12 +18,14 @@ type ManyIDs struct {
 // idRun is some neighbouring ids, ascending; it is never changed.
 type idRun struct {
 	ids IDs
-	xml string
+	xml []byte
 }
 
-const idRunSize = 128
+const idRunSize = 64
 
-func newIDRun(ids IDs) *idRun { return &idRun{ids, string(ids.appendElements(nil))} }
+func newIDRun(ids IDs) *idRun {
+	return &idRun{ids, ids.appendElements(make([]byte, 0, len("<ID>123456</ID>")*len(ids)))}
+}
 
 // NewManyIDs is the set of ids, which are ascending.
 func NewManyIDs(ids IDs) ManyIDs {
