@@ -287,3 +287,24 @@ func TestQemuRefuses(t *testing.T) {
 		})
 	}
 }
+
+// TestKVMEnd asks the real virsh, which has a hypervisor for tests, when a domain is gone.
+func TestKVMEnd(t *testing.T) {
+	if _, err := exec.LookPath("virsh"); err != nil {
+		t.Skip("virsh is not installed")
+	}
+	for _, tt := range []struct{ name, uri, domain, message string }{
+		{"gone", "test:///default", "one-5", ""},
+		// Each connection finds it running again.
+		{"running", "test:///default", "test", "Could not destroy test"},
+		{"no answer", "qemu+unix:///system?socket=/nonesuch", "one-5", "failed to connect"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := run(t, t.TempDir(), call{script: "vmm/kvm/cancel", args: []string{tt.domain, "h1", "5", "h1"}, real: []string{"virsh"},
+				env: []string{"LIBVIRT_URI=" + tt.uri, "CANCEL_TIMEOUT=2"}})
+			if (r.Exit == 0) != (tt.message == "") || !strings.Contains(r.Stderr, tt.message) {
+				t.Errorf("exit %d, %s", r.Exit, r.Stderr)
+			}
+		})
+	}
+}
