@@ -128,6 +128,7 @@ func (s *site) path(name string) string { return filepath.Join(s.dir, name) }
 func (s *site) write(t *testing.T, name, text string) string {
 	t.Helper()
 	must(t, os.MkdirAll(filepath.Dir(s.path(name)), 0o777))
+	must(t, os.Chmod(filepath.Dir(s.path(name)), 0o777)) // whatever the umask says: the hosts' user works there, too
 	must(t, os.WriteFile(s.path(name), []byte(text), 0o666))
 	return s.path(name)
 }
@@ -164,10 +165,13 @@ func (r result) message() string {
 	return text
 }
 
+// scriptLimit is far above what is usual: volumes are slow in a virtual machine without KVM.
+const scriptLimit = 10 * time.Minute
+
 // run runs a script of the remotes: "tm/shared/clone".
 func (s *site) run(t *testing.T, script string, args ...string) result {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), scriptLimit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, filepath.Join(s.path("var/remotes"), script), args...)
 	cmd.Env, cmd.Dir, cmd.WaitDelay = s.env, s.dir, 5*time.Second
@@ -175,7 +179,7 @@ func (s *site) run(t *testing.T, script string, args ...string) result {
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
 	if ctx.Err() != nil {
-		t.Fatalf("%s %s did not end within a minute; stderr: %s", script, strings.Join(args, " "), stderr.String())
+		t.Fatalf("%s %s did not end within %v; stderr: %s", script, strings.Join(args, " "), scriptLimit, stderr.String())
 	}
 	if err != nil && cmd.ProcessState == nil {
 		t.Fatal(err)
