@@ -119,7 +119,7 @@ func TestNext(t *testing.T) {
 	} {
 		h := newHost(t)
 		h.State, h.Share.RunningVMs, h.LastMonTime = tc.state, tc.running, 1000
-		if got := h.Next(1000 + tc.age); got != tc.want {
+		if got := h.Next(1000+tc.age, 0); got != tc.want {
 			t.Errorf("%s: %d, want %d", name, got, tc.want)
 		}
 	}

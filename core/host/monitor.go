@@ -36,12 +36,13 @@ const (
 	Idle             // disabled and empty: only note the time, see Rest
 )
 
-// Next decides what to do with a host that is due at now.
-func (h *Host) Next(now int64) Step {
+// Next decides what to do with a host that is due at now, in a daemon that runs since start: answers to what the last one asked do not
+// come any more. 4.6 waits for them.
+func (h *Host) Next(now, start int64) Step {
 	switch {
 	case !h.Enabled() && h.Share.RunningVMs <= 0:
 		return Idle
-	case h.Monitoring() && h.LastMonTime <= now && now-h.LastMonTime < MonitorTimeout:
+	case h.Monitoring() && h.LastMonTime > start && h.LastMonTime <= now && now-h.LastMonTime < MonitorTimeout:
 		return Wait
 	}
 	return Ask

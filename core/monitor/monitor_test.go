@@ -74,7 +74,7 @@ func (c *cloud) asked() []int {
 	return ids
 }
 
-func ask(tx *state.Tx) error { monitor.AskHosts(tx); return nil }
+func ask(tx *state.Tx) error { monitor.AskHosts(tx, 0); return nil }
 
 // TestOutstandingHostsDoNotStarveOthers: 4.6 counts hosts that do not answer against the limit, so that the others wait.
 func TestOutstandingHostsDoNotStarveOthers(t *testing.T) {
@@ -101,6 +101,22 @@ func TestOutstandingHostsDoNotStarveOthers(t *testing.T) {
 	c.do(ask)
 	if got := c.asked(); !slices.Equal(got, []int{3}) {
 		t.Errorf("after the time of an answer: asked %v", got)
+	}
+}
+
+// TestAskedBeforeTheStart: nobody waits for the answer to what the last daemon has asked.
+func TestAskedBeforeTheStart(t *testing.T) {
+	c := newCloud(t, 2)
+	c.do(func(tx *state.Tx) error {
+		for id, at := range []int64{now - 100, now - 99} {
+			h := tx.Hosts.Edit(id)
+			h.State, h.LastMonTime = host.MonitoringMonitored, at
+		}
+		return nil
+	})
+	c.do(func(tx *state.Tx) error { monitor.AskHosts(tx, now-100); return nil })
+	if got := c.asked(); !slices.Equal(got, []int{0}) {
+		t.Errorf("asked %v", got)
 	}
 }
 

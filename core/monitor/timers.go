@@ -75,7 +75,7 @@ func (t *Timers) tick() {
 	}
 	t.update("InM", func(tx *state.Tx) error {
 		tx.ExpireSamples(tx.Now-t.conf.VMMonitoringExpiration, tx.Now-t.conf.HostMonitoringExpiration)
-		AskHosts(tx)
+		AskHosts(tx, t.start.Unix())
 		if t.conf.VMIndividualMonitoring {
 			t.pollVMs(tx)
 		}
@@ -109,8 +109,8 @@ func (t *Timers) update(module string, fn func(*state.Tx) error) bool {
 }
 
 // AskHosts asks for the figures of the hosts that are due, those first that have waited longest. Hosts whose answer is
-// outstanding do not count against the limit: in 4.6 they starve the others.
-func AskHosts(tx *state.Tx) {
+// outstanding do not count against the limit: in 4.6 they starve the others. start is when the daemon began.
+func AskHosts(tx *state.Tx, start int64) {
 	var hosts []*host.Host
 	for h := range tx.Hosts.All() {
 		if due(tx.Now, h.LastMonTime, tx.Conf.MonitoringInterval) {
@@ -123,7 +123,7 @@ func AskHosts(tx *state.Tx) {
 		if left == 0 {
 			return
 		}
-		switch h.Next(tx.Now) {
+		switch h.Next(tx.Now, start) {
 		case host.Ask:
 			askHost(tx, h)
 			left--

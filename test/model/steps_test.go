@@ -622,7 +622,7 @@ func (w *world) monitor() {
 		w.update(lifecycle.AskInterrupted)
 	case 0:
 		w.trace("hosts are due")
-		w.update(func(tx *state.Tx) error { monitor.AskHosts(tx); return nil })
+		w.update(func(tx *state.Tx) error { monitor.AskHosts(tx, w.start); return nil })
 	case 1:
 		w.trace("datastores report")
 		id := w.someDatastore()

@@ -58,6 +58,7 @@ type world struct {
 	conf   *config.Config
 	db     *database
 	clock  time.Time
+	start  int64 // of the daemon
 	store  *state.Store
 	server *rpc.Server
 	rand   *rand.Rand // of the current step
@@ -162,6 +163,7 @@ func newWorld(o *origin, trace func(string, ...any)) *world {
 // begin starts a daemon on a state.
 func (w *world) begin(snap *state.Snapshot) {
 	now := func() time.Time { return w.clock }
+	w.start = w.clock.Unix()
 	w.store = state.NewStore(snap, w.conf, w.db, state.SinkFunc(w.deliver), now, slog.New(w.unheard))
 	w.server = rpc.NewServer(rpc.Options{
 		Store: w.store, Conf: w.conf, Drivers: w, Log: quiet, AuthLog: quiet, Now: func() time.Time { return w.clock },
