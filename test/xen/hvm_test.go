@@ -194,12 +194,10 @@ func TestFullyVirtualLinux(t *testing.T) {
 			fmt.Sprintf("FILE[IMAGE_ID=%d]", f.ramdisk), fmt.Sprintf("FILE[IMAGE_ID=%d]", ramdisk),
 			`TARGET="xvdb"`, `TARGET="hdc:cdrom", DRIVER="file"`,
 		).Replace(linux(t, "fully-virtual", disk)) + `
-GRAPHICS=[TYPE="vnc", LISTEN="127.0.0.1"]
 RAW=[TYPE="xen", DATA="builder = 'hvm'"]
 `
 		machine = runLinux(t, second(), template, disk)
 	})
-	check(t, "its VNC port answers", func(t *testing.T) { answersVNC(t, machine.id) })
 	check(t, "disk attached and detached", func(t *testing.T) { machine.attachDisk(t) })
 	check(t, "card attached and detached", func(t *testing.T) { machine.attachCard(t) })
 	check(t, "snapshot and revert", func(t *testing.T) { machine.snapshot(t) })
