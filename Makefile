@@ -99,6 +99,11 @@ conformance: build
 conformance-api conformance-sched conformance-db: conformance-%: build
 	@sh test/conformance/run.sh "$(SHARED)" $*
 
+#$ way-back                    does ONED46, a real oned 4.6.2, find in DATABASES what ours finds? CONF: see the program
+.PHONY: way-back
+way-back: build
+	@python3 test/conformance/way_back.py "$(ONED46)" bin/oned "$(CONF)" $(DATABASES)
+
 #$ driver-check                run drivers of 4.6's kind through the protocol: DIR="path/to/vmm/mine …", ours without DIR
 DIR ?= $(foreach kind,vmm tm datastore vnm auth,$(patsubst %/,%,$(wildcard drivers/$(kind)/*/))) $(wildcard drivers/im/*-probes.d)
 .PHONY: driver-check
