@@ -46,8 +46,11 @@ func (s *socket) Read(p []byte) (int, error) {
 	var n uintptr
 	var errno syscall.Errno
 	err := s.raw.Read(func(fd uintptr) (done bool) {
-		n, _, errno = syscall.RawSyscall(syscall.SYS_READ, fd, uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
-		return errno != syscall.EAGAIN && errno != syscall.EINTR
+		errno = syscall.EINTR
+		for errno == syscall.EINTR {
+			n, _, errno = syscall.RawSyscall(syscall.SYS_READ, fd, uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
+		}
+		return errno != syscall.EAGAIN
 	})
 	switch {
 	case err != nil:
