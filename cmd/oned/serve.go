@@ -216,6 +216,7 @@ func initDB(o options, dirs config.Dirs, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, err)
 		return 1
 	}
+	defer d.log.Close()
 	defer d.db.Close()
 	if _, err := d.db.Prepare(ctx, time.Now()); err != nil {
 		d.log.Logger("ONE").Error(err.Error())
