@@ -59,6 +59,14 @@ func TestFound(t *testing.T) {
 			w.answerOne(0, true)
 			w.call("oneadmin", "one.image.delete", 6)
 		},
+		"restart with a disk of an image that has no source": func(w *world) {
+			w.runningVM("")
+			w.call("oneadmin", "one.image.allocate", "NAME=failed\nPATH=/a", 1)
+			w.answerOne(0, false)
+			w.call("oneadmin", "one.image.enable", 6, true)
+			w.call("oneadmin", "one.vm.attach", 0, "DISK=[IMAGE_ID=6]")
+			w.problems = append(w.problems, w.restart()...)
+		},
 		"copy of an image that is being made for a disk": func(w *world) {
 			w.runningVM("DISK=[IMAGE_ID=0]")
 			w.call("oneadmin", "one.vm.savedisk", 0, 0, "saved", "", true, false)
