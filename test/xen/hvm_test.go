@@ -201,6 +201,5 @@ RAW=[TYPE="xen", DATA="builder = 'hvm'"]
 	check(t, "disk attached and detached", func(t *testing.T) { machine.attachDisk(t) })
 	check(t, "card attached and detached", func(t *testing.T) { machine.attachCard(t) })
 	check(t, "snapshot and revert", func(t *testing.T) { machine.snapshot(t) })
-	check(t, "reboot", func(t *testing.T) { machine.reboot(t) })
 	check(t, "shutdown; the image keeps what was written", func(t *testing.T) { machine.shutdown(t) })
 }
