@@ -15,10 +15,13 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"goned/test/output"
 )
 
 // labVariable is set in the virtual machine of test/lab, where what cannot be
-// tested is a failure. insideVariable is set in the namespaces that the tests run in.
+// tested is a failure. insideVariable is set in the namespaces that the tests run in, to
+// the path of this program.
 const (
 	labVariable    = "GONED_LAB_VM"
 	insideVariable = "GONED_NETWORK_INSIDE"
@@ -43,8 +46,14 @@ func TestMain(m *testing.M) {
 		fmt.Println("SKIP: the network tests need root")
 		return
 	}
-	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
-	cmd.Env = append(os.Environ(), insideVariable+"=yes")
+	// Not os.Executable: in a changed root, as that of the virtual machine, it has another name.
+	program, err := filepath.Abs(os.Args[0])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	cmd := exec.Command(program, os.Args[1:]...)
+	cmd.Env = append(os.Environ(), insideVariable+"="+program)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Run(); err != nil {
@@ -180,6 +189,7 @@ func runPeer(action, address string) bool {
 	case "connect":
 		c, err := net.DialTimeout("tcp4", address, 4*time.Second)
 		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
 		c.Close()
@@ -192,20 +202,24 @@ func runPeer(action, address string) bool {
 // peer is the command that does that in a guest.
 func peer(t *testing.T, name, action, address string) *exec.Cmd {
 	t.Helper()
-	program, err := os.Executable()
-	must(t, err)
-	return exec.Command("ip", "netns", "exec", name, program, action, address)
+	return exec.Command("ip", "netns", "exec", name, os.Getenv(insideVariable), action, address)
 }
 
 // serve listens on a TCP port of a guest.
 func serve(t *testing.T, name string, port int) {
 	t.Helper()
 	cmd := peer(t, name, "listen", fmt.Sprintf(":%d", port))
+	said := &output.Buffer{}
+	cmd.Stdout, cmd.Stderr = said, said
 	must(t, cmd.Start())
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	for end := time.Now().Add(5 * time.Minute); !connects(t, name, "127.0.0.1", port); {
+	for end := time.Now().Add(5 * time.Minute); ; {
+		out, err := peer(t, name, "connect", fmt.Sprintf("127.0.0.1:%d", port)).CombinedOutput()
+		if err == nil {
+			return
+		}
 		if time.Now().After(end) {
-			t.Fatalf("nobody listens on port %d of %s", port, name)
+			t.Fatalf("nobody listens on port %d of %s: %v: %s; the listener says %s", port, name, err, out, said)
 		}
 	}
 }
