@@ -19,6 +19,7 @@ import (
 
 // Database is what a Store needs of package db.
 type Database interface {
+	// Save writes rows in one transaction. Their texts are valid until it returns.
 	Save(ctx context.Context, rows []db.Row) error
 }
 
