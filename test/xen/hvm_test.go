@@ -70,7 +70,7 @@ func handshake(t *testing.T, host string, port int) (width, height int) {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	}()
-	must(t, near.SetDeadline(time.Now().Add(5 * time.Minute)))
+	must(t, near.SetDeadline(time.Now().Add(5*time.Minute)))
 	r := bufio.NewReader(near)
 	read := func(n int) []byte {
 		t.Helper()
