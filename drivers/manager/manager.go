@@ -61,9 +61,10 @@ func (m *Manager) Deliver(_ *state.Snapshot, messages []any) { m.outbox.put(mess
 
 // load describes one driver that Start has to bring up.
 type load struct {
-	module     string // tag of its log lines
-	begin, end string // lines before and after
-	driver     *mad.Driver
+	module     string      // tag of its log lines
+	begin, end string      // lines before and after
+	driver     *mad.Driver // nil: problem tells why
+	problem    string
 	started    chan error
 	family     string // line before the first driver of a kind
 }
@@ -88,6 +89,9 @@ func (m *Manager) Start(ctx context.Context, store *state.Store) error {
 			m.logLine(l.module, message.Info, l.begin)
 		}
 		if l.driver == nil {
+			if l.problem != "" {
+				m.logLine(l.module, message.Error, l.problem)
+			}
 			continue
 		}
 		err := <-l.started
@@ -115,9 +119,7 @@ func (m *Manager) loads() []*load {
 	}
 	add(&load{module: "VMM", family: "Loading Virtual Machine Manager drivers."})
 	for _, v := range m.conf.VMMads {
-		if l := m.hypervisorLoad(v); l != nil {
-			add(l)
-		}
+		add(m.hypervisorLoad(v))
 	}
 	add(&load{module: "InM", family: "Loading Information Manager drivers."})
 	for _, v := range m.conf.IMMads {
@@ -144,23 +146,22 @@ func (m *Manager) loads() []*load {
 	return all
 }
 
-// vmTypes are the values of VM_MAD's TYPE.
-var vmTypes = map[string]string{"xen": "XEN", "kvm": "KVM", "vmware": "VMWARE", "qemu": "XML", "xml": "XML"}
-
 func (m *Manager) hypervisorLoad(v *template.Vector) *load {
 	name, kind := v.Get("NAME"), strings.ToLower(v.Get("TYPE"))
-	shown, known := vmTypes[kind]
-	if !known {
-		return &load{module: "VMM", begin: "\tUnknown driver type: " + v.Get("TYPE"), started: make(chan error, 1)}
+	shown := strings.ToUpper(kind)
+	l := &load{module: "VMM", begin: "\tLoading driver: " + name + " (" + shown + ")"}
+	switch kind {
+	case "xen", "kvm", "vmware", "qemu", "xml":
+	default:
+		l.problem = "\tUnknown driver type: " + shown
+		return l
 	}
 	h := &hypervisor{kind: kind}
 	h.driver = m.process(name, v, nil, "VMM", func(msg mad.Message) { m.vmAnswer(name, msg) })
 	m.readDefaults(h, v.Get("DEFAULT"))
 	m.hypervisors[name] = h
-	return &load{
-		module: "VMM", begin: "\tLoading driver: " + name + " (" + shown + ")", end: "\tDriver " + name + " loaded.",
-		driver: h.driver,
-	}
+	l.driver, l.end = h.driver, "\tDriver "+name+" loaded."
+	return l
 }
 
 // process describes a driver process of the configuration. args nil: the attribute ARGUMENTS, as one word.
