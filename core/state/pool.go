@@ -119,7 +119,7 @@ type accesses [chunkSize]resource.Access
 
 // chunk is a run of chunkSize ids. The access data lie side by side, so that filtering a pool reads a few cache lines a chunk.
 type chunk[T Object[T]] struct {
-	writer  uint64 // the transaction that may change this chunk in place
+	writer  uint64    // the transaction that may change this chunk in place
 	access  *accesses // shared with the chunk it was copied from, unless owned
 	owned   bool
 	slot    [chunkSize]*entry[T]
