@@ -209,6 +209,7 @@ func TestParavirtual(t *testing.T) {
 		front.must(t, "one.vm.action", "reboot-hard", id)
 		front.awaitLog(t, id, "VM successfully rebooted-hard.", 1)
 		guest.awaitConsole(t, "GUEST READY", before+1)
+		front.awaitVM(t, id, "RUNNING")
 	})
 	check(t, "destroyed by hand: UNKNOWN, boots again", func(t *testing.T) {
 		before := strings.Count(guest.console(t), "GUEST READY")
