@@ -11,11 +11,11 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"goned/rpc/xmlrpc"
+	"goned/test/output"
 )
 
 // toy is a handler with a few methods.
@@ -58,24 +58,6 @@ func newToy() *toy {
 		entered: make(chan struct{}, 10),
 		leave:   make(chan struct{}),
 	}
-}
-
-// lockedBuffer collects a log.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // serve starts a server and returns its address. The test ends with its shutdown.
@@ -354,7 +336,7 @@ func TestHalfClosedClientGetsItsAnswer(t *testing.T) {
 }
 
 func TestPanicIsLoggedAndSurvived(t *testing.T) {
-	var log lockedBuffer
+	var log output.Buffer
 	_, addr := serve(t, newToy(), Config{Log: slog.New(slog.NewTextHandler(&log, nil))})
 	_, body, _ := exchange(t, addr, post(call("panic")))
 	if !strings.Contains(body, "Internal server error") || strings.Contains(body, "as asked for") {
@@ -367,7 +349,7 @@ func TestPanicIsLoggedAndSurvived(t *testing.T) {
 }
 
 func TestAccessLog(t *testing.T) {
-	var log lockedBuffer
+	var log output.Buffer
 	_, addr := serve(t, newToy(), Config{AccessLog: &log})
 	exchange(t, addr, post(echoBody, "Connection: close"))
 	exchange(t, addr, "GET /RPC2 HTTP/1.1\r\n\r\n")

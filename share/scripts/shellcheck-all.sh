@@ -8,4 +8,4 @@ git ls-files | while read -r file; do
 	case $(head -c 40 "$file" | head -n 1 | tr -d '\0') in
 	"#!/bin/sh"*) printf '%s\n' "$file" ;;
 	esac
-done | xargs -n 16 -P "$(nproc)" shellcheck -x -S warning
+done | xargs -n 16 -P "$(nproc)" shellcheck -S warning

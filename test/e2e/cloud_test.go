@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -12,11 +11,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"goned/test/output"
 )
 
 // Bounds of what is waited for. They are far above what is usual: a loaded
@@ -258,7 +258,7 @@ func (c *cloud) read(names ...string) string {
 type program struct {
 	name   string
 	cmd    *exec.Cmd
-	output lockedBuffer
+	output output.Buffer
 	done   chan struct{} // closed when it has ended
 	err    error         // how; valid when done is closed
 }
@@ -291,24 +291,6 @@ func (p *program) stop(t *testing.T) {
 		_ = p.cmd.Process.Kill()
 		<-p.done
 	}
-}
-
-// lockedBuffer takes the output of a process while the test reads it.
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }
 
 var nextPort = atomic.Int32{}

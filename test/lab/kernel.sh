@@ -8,6 +8,7 @@ set -eu
 # unpack BZIMAGE KERNEL: without KVM a guest needs as long to unpack its kernel as for
 # the rest of its start, so it gets one that is. A kernel in another packing stays as it is.
 unpack() {
+    # shellcheck disable=SC2013 # the words are numbers, and return has to leave the function
     for offset in $(LC_ALL=C grep -obUaP '\xfd7zXZ\x00' "$1" | cut -d : -f 1); do
         tail -c +$((offset + 1)) "$1" | xz -dc --single-stream >"$2" 2>/dev/null || :
         if [ "$(head -c 4 "$2" | tail -c 3)" = ELF ]; then return; fi

@@ -2,7 +2,6 @@
 package mariadb
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -13,11 +12,12 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
+
+	"goned/test/output"
 )
 
 // The account of a Server may do everything. Its password is one that has to be quoted.
@@ -38,7 +38,7 @@ type Server struct {
 
 	dir    string
 	cmd    *exec.Cmd
-	output output
+	output output.Buffer
 	done   chan struct{} // closed when the server has ended
 }
 
@@ -145,22 +145,4 @@ func (s *Server) Stop() {
 	if s.dir != "" {
 		os.RemoveAll(s.dir)
 	}
-}
-
-// output takes what the server says while it runs.
-type output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
 }
