@@ -81,6 +81,9 @@ func (e *Editor[T]) finish(out []pendingRow) []pendingRow {
 	for _, id := range e.order {
 		after := e.pool.Get(id)
 		if after != none {
+			if p, ok := any(after).(Packer); ok {
+				p.Pack()
+			}
 			e.pool.put(after, "", e.tx.number)
 		}
 		if before := e.before[id]; before != none || after != none {

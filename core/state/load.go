@@ -89,6 +89,7 @@ func loadVM(body string) (*vm.VM, error) {
 	v, err := vm.Parse(body)
 	if err == nil {
 		v.Interrupted = v.State == vm.Active && v.LCMState.Waits()
+		v.Pack()
 	}
 	return v, err
 }

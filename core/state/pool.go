@@ -27,6 +27,12 @@ type Object[T any] interface {
 	Clone() T
 }
 
+// Packer is a kind of object of which there are many.
+type Packer interface {
+	// Pack brings the object, which nobody changes any more, into the form that takes the least memory.
+	Pack()
+}
+
 const (
 	chunkBits = 6
 	chunkSize = 1 << chunkBits

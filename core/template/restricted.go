@@ -20,6 +20,7 @@ func (t *Template) RestrictedAttrs(list []string) []Attr {
 
 // RemoveRestricted takes away what the entries of the list are about: attributes by name, single keys out of vectors.
 func (t *Template) RemoveRestricted(list []string) {
+	t.unpack()
 	for _, entry := range list {
 		name, key, vector := strings.Cut(upperASCII(entry), "/")
 		if !vector {

@@ -23,16 +23,12 @@ type Attr struct {
 	Vec   *Vector
 }
 
-func (a Attr) clone() Attr {
-	a.Vec = a.Vec.Clone()
-	return a
-}
-
 // Template is a multimap of attributes, sorted by the bytes of their names;
 // attributes of the same name keep the order in which they were added. The
 // zero Template is empty and ready to use.
 type Template struct {
-	attrs []Attr
+	attrs  []Attr
+	packed packed // in place of attrs: see Pack
 }
 
 // Name returns the name 4.6 gives to an attribute that was written as name:
@@ -72,21 +68,18 @@ func newTemplate(attrs []Attr, unique bool) *Template {
 	if !slices.IsSortedFunc(attrs, byName) {
 		slices.SortStableFunc(attrs, byName)
 	}
-	t := &Template{attrs}
+	t := &Template{attrs: attrs}
 	if unique {
 		t.ReplaceDuplicates()
 	}
 	return t
 }
 
-// find returns the range of the attributes of that name; both ends are the
-// place to insert when there is none.
-func (t *Template) find(name string) (from, to int) {
-	if t == nil {
-		return 0, 0
-	}
-	from, _ = slices.BinarySearchFunc(t.attrs, name, func(a Attr, name string) int { return cmp.Compare(a.Name, name) })
-	rest := t.attrs[from:]
+// find returns the range of the attributes of that name in a list; both ends
+// are the place to insert when there is none.
+func find(attrs []Attr, name string) (from, to int) {
+	from, _ = slices.BinarySearchFunc(attrs, name, func(a Attr, name string) int { return cmp.Compare(a.Name, name) })
+	rest := attrs[from:]
 	if len(rest) == 0 || rest[0].Name != name {
 		return from, from
 	}
@@ -102,7 +95,13 @@ func (t *Template) Get(name string) string {
 
 // Lookup is Get that tells an empty value from none.
 func (t *Template) Lookup(name string) (string, bool) {
-	from, to := t.find(name)
+	if t == nil {
+		return "", false
+	}
+	if t.packed != "" {
+		return t.packed.lookup(name)
+	}
+	from, to := find(t.attrs, name)
 	if from == to || t.attrs[from].Vec != nil {
 		return "", false
 	}
@@ -126,10 +125,9 @@ func (t *Template) Bool(name string) (val, ok bool) { return parseBool(t.Get(nam
 // Vector returns the first vector attribute of that name, nil if there is
 // none. It belongs to the template: a change to it changes the template.
 func (t *Template) Vector(name string) *Vector {
-	from, to := t.find(name)
-	for ; from < to; from++ {
-		if v := t.attrs[from].Vec; v != nil {
-			return v
+	for _, a := range t.named(name) {
+		if a.Vec != nil {
+			return a.Vec
 		}
 	}
 	return nil
@@ -138,37 +136,31 @@ func (t *Template) Vector(name string) *Vector {
 // Vectors returns all vector attributes of that name in order.
 func (t *Template) Vectors(name string) []*Vector {
 	var found []*Vector
-	from, to := t.find(name)
-	for ; from < to; from++ {
-		if v := t.attrs[from].Vec; v != nil {
-			found = append(found, v)
+	for _, a := range t.named(name) {
+		if a.Vec != nil {
+			found = append(found, a.Vec)
 		}
 	}
 	return found
 }
 
 // All returns the attributes of that name in order.
-func (t *Template) All(name string) []Attr {
-	from, to := t.find(name)
-	if from == to {
-		return nil
-	}
-	return slices.Clone(t.attrs[from:to])
+func (t *Template) All(name string) []Attr { return slices.Clone(t.named(name)) }
+
+// named returns the attributes of that name in the template's own list.
+func (t *Template) named(name string) []Attr {
+	attrs := t.list()
+	from, to := find(attrs, name)
+	return attrs[from:to]
 }
 
 // Has reports whether there is an attribute of that name, simple or vector.
-func (t *Template) Has(name string) bool {
-	from, to := t.find(name)
-	return from < to
-}
+func (t *Template) Has(name string) bool { return len(t.named(name)) > 0 }
 
 // Attrs goes through all attributes in order.
 func (t *Template) Attrs() iter.Seq[Attr] {
 	return func(yield func(Attr) bool) {
-		if t == nil {
-			return
-		}
-		for _, a := range t.attrs {
+		for _, a := range t.list() {
 			if !yield(a) {
 				return
 			}
@@ -178,8 +170,12 @@ func (t *Template) Attrs() iter.Seq[Attr] {
 
 // Len returns the number of attributes.
 func (t *Template) Len() int {
-	if t == nil {
+	switch {
+	case t == nil:
 		return 0
+	case t.packed != "":
+		p := t.packed
+		return p.number()
 	}
 	return len(t.attrs)
 }
@@ -191,7 +187,8 @@ func (t *Template) Add(a Attr) {
 	if a.Vec != nil {
 		a.Value = ""
 	}
-	_, at := t.find(a.Name)
+	t.unpack()
+	_, at := find(t.attrs, a.Name)
 	t.attrs = slices.Insert(t.attrs, at, a)
 }
 
@@ -210,13 +207,15 @@ func (t *Template) AddVector(name string, v *Vector) {
 // Replace puts one simple attribute in the place of all of that name.
 func (t *Template) Replace(name, value string) {
 	a := Attr{Name: Name(name), Value: value}
-	from, to := t.find(a.Name)
+	t.unpack()
+	from, to := find(t.attrs, a.Name)
 	t.attrs = slices.Replace(t.attrs, from, to, a)
 }
 
 // Erase removes all attributes of that name and returns their number.
 func (t *Template) Erase(name string) int {
-	from, to := t.find(name)
+	t.unpack()
+	from, to := find(t.list(), name)
 	if from < to {
 		t.attrs = slices.Delete(t.attrs, from, to)
 	}
@@ -236,9 +235,11 @@ func (t *Template) Merge(from *Template) {
 	if from.Len() == 0 {
 		return
 	}
-	merged := make([]Attr, 0, len(t.attrs)+len(from.attrs))
+	t.unpack()
+	added := clone(from.list())
+	merged := make([]Attr, 0, len(t.attrs)+len(added))
 	rest := t.attrs
-	for _, a := range from.attrs {
+	for _, a := range added {
 		for len(rest) > 0 && rest[0].Name < a.Name {
 			merged = append(merged, rest[0])
 			rest = rest[1:]
@@ -246,7 +247,7 @@ func (t *Template) Merge(from *Template) {
 		for len(rest) > 0 && rest[0].Name == a.Name {
 			rest = rest[1:]
 		}
-		merged = append(merged, a.clone())
+		merged = append(merged, a)
 	}
 	t.attrs = append(merged, rest...)
 }
@@ -254,6 +255,7 @@ func (t *Template) Merge(from *Template) {
 // ReplaceDuplicates keeps only the last attribute of each name: the rule of
 // user and image templates.
 func (t *Template) ReplaceDuplicates() {
+	t.unpack()
 	kept := t.attrs[:0]
 	for i, a := range t.attrs {
 		if i+1 == len(t.attrs) || t.attrs[i+1].Name != a.Name {
@@ -266,23 +268,23 @@ func (t *Template) ReplaceDuplicates() {
 
 // Clone returns a deep copy; of a nil template an empty one.
 func (t *Template) Clone() *Template {
-	c := &Template{}
-	if t.Len() > 0 {
-		c.attrs = make([]Attr, len(t.attrs))
-		for i, a := range t.attrs {
-			c.attrs[i] = a.clone()
-		}
+	switch {
+	case t == nil:
+		return &Template{}
+	case t.packed != "":
+		return &Template{attrs: t.packed.attrs()}
 	}
-	return c
+	return &Template{attrs: clone(t.attrs)}
 }
 
 // Equal reports whether both hold the same attributes in the same order.
 func (t *Template) Equal(other *Template) bool {
-	if t.Len() != other.Len() {
+	ours, theirs := t.list(), other.list()
+	if len(ours) != len(theirs) {
 		return false
 	}
-	for i := range t.Len() {
-		a, b := t.attrs[i], other.attrs[i]
+	for i := range ours {
+		a, b := ours[i], theirs[i]
 		if a.Name != b.Name || a.Value != b.Value || (a.Vec == nil) != (b.Vec == nil) || !a.Vec.Equal(b.Vec) {
 			return false
 		}

@@ -3,10 +3,8 @@ package template
 import (
 	"errors"
 	"fmt"
-	"iter"
 	"slices"
 	"strings"
-	"unique"
 
 	"goned/core/template/xmldoc"
 )
@@ -21,6 +19,10 @@ var ErrNotXML = errors.New("cannot be written as XML")
 // are none in XML.
 func (t *Template) AppendXML(dst []byte, root string) []byte {
 	dst = appendTag(dst, "<", root, ">")
+	if t != nil && t.packed != "" {
+		dst = t.packed.appendXML(dst)
+		return appendTag(dst, "</", root, ">")
+	}
 	for a := range t.Attrs() {
 		dst = appendTag(dst, "<", a.Name, ">")
 		if a.Vec != nil {
@@ -39,17 +41,21 @@ func (t *Template) XML(root string) string { return string(t.AppendXML(nil, root
 // AppendXML appends the pairs as elements, without an element around them.
 func (v *Vector) AppendXML(dst []byte) []byte {
 	for _, p := range v.Pairs() {
-		switch {
-		case p.Key == "":
-		case p.Value == "":
-			dst = appendTag(dst, "<", p.Key, "/>")
-		default:
-			dst = appendTag(dst, "<", p.Key, ">")
-			dst = appendCDATA(dst, p.Value)
-			dst = appendTag(dst, "</", p.Key, ">")
-		}
+		dst = p.appendXML(dst)
 	}
 	return dst
+}
+
+func (p Pair) appendXML(dst []byte) []byte {
+	switch {
+	case p.Key == "":
+		return dst
+	case p.Value == "":
+		return appendTag(dst, "<", p.Key, "/>")
+	}
+	dst = appendTag(dst, "<", p.Key, ">")
+	dst = appendCDATA(dst, p.Value)
+	return appendTag(dst, "</", p.Key, ">")
 }
 
 func appendTag(dst []byte, open, name, end string) []byte {
@@ -88,6 +94,7 @@ func (t *Template) XMLSafe() error {
 // DropBadNames takes out attributes and keys whose names are none in XML, which
 // drivers may send.
 func (t *Template) DropBadNames() {
+	t.unpack()
 	t.attrs = slices.DeleteFunc(t.attrs, func(a Attr) bool { return !safeName(a.Name) })
 	for _, a := range t.attrs {
 		if a.Vec != nil {
@@ -114,52 +121,9 @@ func safeValue(s string) bool { return !strings.Contains(s, "]]>") && xmldoc.Val
 // text of the document, which would stay in memory with it.
 func FromElement(e *xmldoc.Node) *Template {
 	t := fromElement(e, false)
-	t.detach()
+	t.Pack()
+	t.unpack()
 	return t
-}
-
-// detach copies all values into one string of their own and takes names from
-// the stock that all templates share.
-func (t *Template) detach() {
-	var values strings.Builder
-	size := 0
-	for value := range t.values() {
-		size += len(*value)
-	}
-	values.Grow(size)
-	for value := range t.values() {
-		values.WriteString(*value)
-	}
-	rest := values.String()
-	for value := range t.values() {
-		*value, rest = rest[:len(*value)], rest[len(*value):]
-	}
-	for i := range t.attrs {
-		a := &t.attrs[i]
-		a.Name = unique.Make(a.Name).Value()
-		for j := range a.Vec.Pairs() {
-			a.Vec.pairs[j].Key = unique.Make(a.Vec.pairs[j].Key).Value()
-		}
-	}
-}
-
-// values goes through the places of all values.
-func (t *Template) values() iter.Seq[*string] {
-	return func(yield func(*string) bool) {
-		for i := range t.attrs {
-			if a := &t.attrs[i]; a.Vec == nil {
-				if !yield(&a.Value) {
-					return
-				}
-				continue
-			}
-			for j := range t.attrs[i].Vec.pairs {
-				if !yield(&t.attrs[i].Vec.pairs[j].Value) {
-					return
-				}
-			}
-		}
-	}
 }
 
 func fromElement(e *xmldoc.Node, unique bool) *Template {

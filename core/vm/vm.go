@@ -64,6 +64,12 @@ func (v *VM) Clone() *VM {
 	return &c
 }
 
+// Pack brings the templates into the form that takes the least memory.
+func (v *VM) Pack() {
+	v.Template.Pack()
+	v.UserTemplate.Pack()
+}
+
 // Current is the last history record, nil when the VM has never been deployed.
 func (v *VM) Current() *Record {
 	if len(v.History) == 0 {
