@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -231,6 +232,9 @@ func (b *builder) networkOf(nic *template.Vector) *vnet.VNet {
 
 // contextVariables replaces the variables in all values at once: 4.6 quotes all of them when one is wrong.
 func (b *builder) contextVariables(context *template.Vector) error {
+	if context.Len() > 0 && !slices.ContainsFunc(context.Pairs(), func(p template.Pair) bool { return hasVariable(p.Key) || hasVariable(p.Value) }) {
+		return nil
+	}
 	holder := b.vm.Template.Take("CONTEXT")
 	defer b.vm.Template.Add(holder[0])
 	hidden := b.hide()
@@ -268,8 +272,14 @@ func (b *builder) hide() func() {
 	}
 }
 
+// hasVariable tells whether there is anything to replace.
+func hasVariable(text string) bool { return strings.IndexByte(text, '$') >= 0 }
+
 // substitute replaces the variables of a text.
 func (b *builder) substitute(text string) (string, error) {
+	if text != "" && !hasVariable(text) {
+		return text, nil
+	}
 	parts, err := substitute.Parse(text)
 	if err != nil {
 		return "", errors.New("Error parsing: " + text + ". " + err.Error())
@@ -279,8 +289,8 @@ func (b *builder) substitute(text string) (string, error) {
 
 // substituteQuoted replaces the variables of one value of a joined text, which was found to be right as a whole.
 func (b *builder) substituteQuoted(value, whole string) (string, error) {
-	if value == "" {
-		return "", nil
+	if !hasVariable(value) {
+		return value, nil
 	}
 	// In the joined text the separator follows each value, so what ends a variable there is a blank.
 	parts, err := substitute.Parse(value + " ")

@@ -178,12 +178,18 @@ func (p *parser) unexpected(kinds ...string) error {
 		p.tok.kind, strings.Join(kinds, " or "), p.tok.line, p.tok.first+1, p.tok.end+1)
 }
 
+// What 4.6 expects at the beginning of a text and behind its pieces.
+var (
+	textStart = []string{tokVariable, tokLiteral}
+	textEnd   = []string{tokEnd, tokVariable, tokLiteral}
+)
+
 // Parse splits a text into literals and variables. The error is worded as 4.6's; there is no way to write a literal '$'.
 func Parse(text string) ([]Part, error) {
 	p := parser{lex: lexer{text: text, line: 1}}
 	p.advance()
 	var parts []Part
-	expected := []string{tokVariable, tokLiteral}
+	expected := textStart
 	for {
 		switch {
 		case p.tok.kind == tokLiteral:
@@ -200,7 +206,7 @@ func Parse(text string) ([]Part, error) {
 		default:
 			return nil, p.unexpected(expected...)
 		}
-		expected = []string{tokEnd, tokVariable, tokLiteral}
+		expected = textEnd
 	}
 }
 
