@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"runtime/debug"
 	"syscall"
 
 	"goned/core/config"
@@ -42,13 +41,7 @@ type options struct {
 	config     string
 }
 
-// gcPercent trades processor time for memory: the garbage of an idle cloud is at most this much of what lives. GOGC overrides it.
-const gcPercent = 60
-
 func main() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 

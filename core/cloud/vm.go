@@ -79,7 +79,8 @@ func (b *builder) name() error {
 		}
 		name = prefix + "-" + strconv.Itoa(b.vm.ID)
 	}
-	b.vm.Name = name
+	// The VM shall not hold the request, of which this is a part.
+	b.vm.Name = strings.Clone(name)
 	return resource.CheckName(name, "")
 }
 
