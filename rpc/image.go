@@ -248,13 +248,16 @@ func onImage(c *Call, change func(tx *state.Tx, img *image.Image) error) (any, e
 }
 
 func imageEnable(c *Call) (any, error) {
-	return onImage(c, func(_ *state.Tx, img *image.Image) error {
-		what := "Could not disable image"
-		if c.Bool(2) {
-			what = "Could not enable image"
-		}
-		return because(what, img.Enable(c.Bool(2)))
-	})
+	what := "Could not disable image"
+	if c.Bool(2) {
+		what = "Could not enable image"
+	}
+	id, err := onImage(c, func(_ *state.Tx, img *image.Image) error { return because(what, img.Enable(c.Bool(2))) })
+	if r, ok := refusal.As(err); ok && r.Kind == refusal.NoExists && c.Int(1) < 0 {
+		// That there is no such image is noticed only where the reason is not told.
+		return nil, because(what, errors.New(""))
+	}
+	return id, err
 }
 
 func imagePersistent(c *Call) (any, error) {

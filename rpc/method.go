@@ -160,15 +160,6 @@ func (c *Call) Read(fn func(*state.Snapshot) (any, error)) (any, error) {
 	}
 }
 
-// may is the check of op on an object; a missing object is checked as 4.6 does, as one that nobody owns.
-func may[T state.Object[T]](op auth.Op, kind resource.Kind, pool interface{ Get(int) T }, id int) auth.Check {
-	var none T
-	if obj := pool.Get(id); obj != none {
-		return auth.On(op, kind, obj)
-	}
-	return auth.OnNone(op, kind, id)
-}
-
 // readArgs decodes the parameters that are late or not.
 func (c *Call) readArgs(late bool) *xmlrpc.Fault {
 	for i, p := range c.method.Params {

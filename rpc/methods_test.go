@@ -273,7 +273,8 @@ func TestUnknownObjects(t *testing.T) {
 	c := newCloud(t, "")
 	c.furnish()
 	// These look for the object before the rights, whatever its number: the others learn from the rights that there is no number below zero.
-	lookFirst := regexp.MustCompile(`\.(delete|rename|chown|chmod|clone|instantiate|chgrp|addgroup|delgroup)$|provider$`)
+	lookFirst := regexp.MustCompile(`\.(delete|rename|chown|chmod|clone|instantiate|chgrp|addgroup|delgroup)$|provider$|` +
+		`^one\.vm\.(action|deploy|migrate|savedisk|resize|recover|monitoring|attach|detach|attachnic|detachnic|snapshot[a-z]+)$`)
 	tested := 0
 	for _, m := range Methods() {
 		at := slices.IndexFunc(m.Params, func(p Param) bool {
@@ -293,12 +294,16 @@ func TestUnknownObjects(t *testing.T) {
 			if id == -1 && (m.Name == "one.user.info" || m.Name == "one.group.info" || m.Name == "one.host.monitoring") {
 				continue // these stand for something
 			}
-			c.want(missing, root, m.Name, given...)
+			if id < 0 && m.Name == "one.image.enable" {
+				c.want("8192 [ImageEnable] Could not disable image: ", root, m.Name, given...)
+			} else {
+				c.want(missing, root, m.Name, given...)
+			}
 			if id >= 0 || lookFirst.MatchString(m.Name) {
 				c.want(missing, eve, m.Name, given...)
 				continue
 			}
-			refused := regexp.MustCompile(`^512 \[` + m.Log + `\] User \[4\] : Not authorized to perform [A-Z]+ [A-Z]+(; Not authorized to perform MANAGE HOST \[0\])?\.$`)
+			refused := regexp.MustCompile(`^512 \[` + m.Log + `\] User \[4\] : Not authorized to perform [A-Z]+ [A-Z]+\.$`)
 			if got := c.call(eve, m.Name, given...).String(); !refused.MatchString(got) {
 				t.Errorf("%s(%d) as a user: %s", m.Name, id, got)
 			}

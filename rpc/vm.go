@@ -261,10 +261,19 @@ func netCheck(s *state.Snapshot, nic *template.Vector, uid int) (auth.Check, boo
 	return auth.On(auth.Use, resource.Net, n), true
 }
 
+// findVM is the VM that the caller may do op with. Methods that act on a VM look for it before they ask for rights, whatever its number.
+func findVM(c *Call, s *state.Snapshot, op auth.Op, id int, more ...auth.Check) (*vm.VM, error) {
+	v := s.VMs.Get(id)
+	if v == nil {
+		return nil, refusal.NotFound(resource.VM.Noun(), id)
+	}
+	return v, c.Authorize(s, append([]auth.Check{auth.On(op, resource.VM, v)}, more...)...)
+}
+
 // onVM runs a change of a VM that the caller may do op with.
 func onVM(c *Call, id int, op auth.Op, change func(tx *state.Tx, v *vm.VM) error) (any, error) {
 	return c.UpdateID(id, func(tx *state.Tx) error {
-		v, err := vms.find(c, tx.View(), op, id)
+		v, err := findVM(c, tx.View(), op, id)
 		if err != nil {
 			return err
 		}
@@ -316,7 +325,7 @@ func vmPool(c *Call) (any, error) {
 
 func vmMonitoring(c *Call) (any, error) {
 	id := c.Int(1)
-	if _, err := c.Read(func(s *state.Snapshot) (any, error) { return vms.find(c, s, auth.Use, id) }); err != nil {
+	if _, err := c.Read(func(s *state.Snapshot) (any, error) { return findVM(c, s, auth.Use, id) }); err != nil {
 		return nil, err
 	}
 	return c.samples("SELECT body FROM vm_monitoring WHERE vmid = ? ORDER BY last_poll", id)

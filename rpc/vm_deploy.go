@@ -30,17 +30,8 @@ func vmAndHost(c *Call, s *state.Snapshot, id, hid int) (*vm.VM, *host.Host, err
 	if h.ClusterID != resource.NoCluster && s.Clusters.Get(h.ClusterID) == nil {
 		return nil, nil, refusal.NotFound(resource.Cluster.Noun(), h.ClusterID)
 	}
-	v := s.VMs.Get(id)
-	if v == nil && id >= 0 {
-		return nil, nil, refusal.NotFound(resource.VM.Noun(), id)
-	}
-	if err := c.Authorize(s, may(auth.Admin, resource.VM, &s.VMs, id), auth.On(auth.Manage, resource.Host, h)); err != nil {
-		return nil, nil, err
-	}
-	if v == nil {
-		return nil, nil, refusal.NotFound(resource.VM.Noun(), id)
-	}
-	return v, h, nil
+	v, err := findVM(c, s, auth.Admin, id, auth.On(auth.Manage, resource.Host, h))
+	return v, h, err
 }
 
 // targetOn is the part of a history record that the host decides.

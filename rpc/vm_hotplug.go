@@ -36,21 +36,6 @@ func parseHotplug(c *Call) (*template.Template, error) {
 	return t, nil
 }
 
-// mayUse checks that the caller may manage the VM and use what a request names.
-func mayUse(c *Call, s *state.Snapshot, id int, uses []auth.Check) (*vm.VM, error) {
-	v := s.VMs.Get(id)
-	if v == nil && id >= 0 {
-		return nil, refusal.NotFound(resource.VM.Noun(), id)
-	}
-	if err := c.Authorize(s, append([]auth.Check{may(auth.Manage, resource.VM, &s.VMs, id)}, uses...)...); err != nil {
-		return nil, err
-	}
-	if v == nil {
-		return nil, refusal.NotFound(resource.VM.Noun(), id)
-	}
-	return v, nil
-}
-
 // ownerOf is whose images and networks the names in a hot-plug request mean: the VM's owner's, also when somebody else asks.
 func ownerOf(s *state.Snapshot, id, caller int) int {
 	if v := s.VMs.Get(id); v != nil {
@@ -73,7 +58,7 @@ func vmAttach(c *Call) (any, error) {
 				uses = append(uses, check)
 			}
 		}
-		v, err := mayUse(c, tx.View(), id, uses)
+		v, err := findVM(c, tx.View(), auth.Manage, id, uses...)
 		if err != nil {
 			return err
 		}
@@ -131,7 +116,7 @@ func vmAttachNIC(c *Call) (any, error) {
 				uses = append(uses, check)
 			}
 		}
-		v, err := mayUse(c, tx.View(), id, uses)
+		v, err := findVM(c, tx.View(), auth.Manage, id, uses...)
 		if err != nil {
 			return err
 		}
@@ -217,7 +202,7 @@ func vmSaveDisk(c *Call) (any, error) {
 	var afterwards error
 	err := c.Update(func(tx *state.Tx) error {
 		afterwards = nil
-		v, err := vms.find(c, tx.View(), auth.Manage, id)
+		v, err := findVM(c, tx.View(), auth.Manage, id)
 		if err != nil {
 			return err
 		}

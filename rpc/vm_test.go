@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -30,6 +31,41 @@ func TestNumbersOfVM(t *testing.T) {
 	}
 	if got := c.get(root, "one.vm.info", 0); !strings.Contains(got, "<CPU><![CDATA[0.1]]></CPU>") || !strings.Contains(got, "<MEMORY><![CDATA[7]]></MEMORY>") {
 		t.Errorf("%s", got)
+	}
+}
+
+// TestTargets: the first OS image that needs a device gets the first one, then the context and the CDs, then the rest. A target that two
+// disks want is complained of before what is wrong with the disks behind them.
+func TestTargets(t *testing.T) {
+	c := newCloud(t, "")
+	for i, kind := range []string{"OS", "OS", "CDROM", "DATABLOCK"} {
+		c.must(root, "one.image.allocate", fmt.Sprintf("NAME=i%d PATH=/etc/hosts TYPE=%s", i, kind), 1)
+	}
+	c.drive()
+	for disks, want := range map[string]string{
+		"DISK=[IMAGE_ID=3] DISK=[IMAGE_ID=2] DISK=[IMAGE_ID=1] DISK=[IMAGE_ID=0]":                  "hdd hdc hda hde hdb",
+		"DISK=[IMAGE_ID=0,TARGET=hdd] DISK=[IMAGE_ID=1] DISK=[IMAGE_ID=3]":                         "hdd hda hdc hdb",
+		"DISK=[IMAGE_ID=0,TARGET=hda] DISK=[IMAGE_ID=3] DISK=[IMAGE_ID=1,DEV_PREFIX=sd]":           "hda hdc sda hdb",
+		"DISK=[IMAGE_ID=0,TARGET=hda] DISK=[IMAGE_ID=1,TARGET=hda] DISK=[TYPE=none]":               "Two disks have defined the same target hda",
+		"DISK=[IMAGE_ID=0,TARGET=hda] DISK=[TYPE=none] DISK=[IMAGE_ID=1,TARGET=hda]":               "DISK 1: Unknown disk type NONE",
+		"DISK=[IMAGE_ID=0,TARGET=hdb] DISK=[IMAGE_ID=2] DISK=[TYPE=swap,SIZE=1] DISK=[IMAGE_ID=2]": "hdb hdc hde hdd hda",
+	} {
+		a := c.call(root, "one.vm.allocate", "CPU=1 MEMORY=1 CONTEXT=[A=b] "+disks)
+		if !a.ok {
+			if got, text := a.String(), "8192 [VirtualMachineAllocate] Error allocating a new virtual machine. "+want; got != text {
+				t.Errorf("%s: %s", disks, got)
+			}
+			continue
+		}
+		doc := c.get(root, "one.vm.info", c.lastVM())
+		var got []string
+		for _, m := range regexp.MustCompile(`<DISK>.*?<TARGET><!\[CDATA\[(\w+)`).FindAllStringSubmatch(doc, -1) {
+			got = append(got, m[1])
+		}
+		got = append(got, between(between(doc, "<CONTEXT>", "</CONTEXT>"), "<TARGET><![CDATA[", "]"))
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: targets %v, want %s", disks, got, want)
+		}
 	}
 }
 

@@ -29,18 +29,27 @@ func (b *builder) images() error {
 	if len(disks) > maxDisks {
 		return fmt.Errorf("Exceeded the maximum number of disks (%d)", maxDisks)
 	}
+	taken := targets{}
+	context := b.vm.Template.Vector("CONTEXT")
+	if context != nil {
+		taken[context.Get("TARGET")] = true
+		context.Set("DISK_ID", strconv.Itoa(len(disks)))
+	}
 	for i, disk := range disks {
 		p, err := planDisk(b.tx, b.vm, disk, i)
 		if err != nil {
 			return fmt.Errorf("DISK %d: %w", i, err)
 		}
+		if name := disk.Get("TARGET"); name != "" {
+			if taken[name] {
+				return errors.New("Two disks have defined the same target " + name)
+			}
+			taken[name] = true
+		}
 		b.disks = append(b.disks, p)
 	}
-	context := b.vm.Template.Vector("CONTEXT")
-	if context != nil {
-		context.Set("DISK_ID", strconv.Itoa(len(disks)))
-	}
-	return assignTargets(b.disks, context, b.tx.Conf.DefaultCDROMPrefix)
+	taken.assign(b.disks, context, b.tx.Conf.DefaultCDROMPrefix)
+	return nil
 }
 
 // ownDiskAttributes are what only the daemon writes into a disk. In 4.6 users can: the content of a disk then goes to any file of the
@@ -229,43 +238,21 @@ func (t targets) next(prefix string) string {
 	return name
 }
 
-// assignTargets gives a device to each disk that has none: the first OS image, then the context and the CDs, then the rest.
-func assignTargets(disks []*diskPlan, context *template.Vector, contextPrefix string) error {
-	taken := targets{}
-	reserve := func(v *template.Vector) error {
-		name := v.Get("TARGET")
-		if name == "" {
-			return nil
-		}
-		if taken[name] {
-			return errors.New("Two disks have defined the same target " + name)
-		}
-		taken[name] = true
-		return nil
-	}
-	if context != nil {
-		if err := reserve(context); err != nil {
-			return err
-		}
-	}
-	for _, p := range disks {
-		if err := reserve(p.disk); err != nil {
-			return err
-		}
-	}
+// assign gives a device to each disk that has none: the first such disk with an OS image, then the context and the CDs, then the rest.
+func (t targets) assign(disks []*diskPlan, context *template.Vector, contextPrefix string) {
 	give := func(p *diskPlan) {
 		if p.disk.Get("TARGET") == "" {
-			p.disk.Set("TARGET", taken.next(p.prefix))
+			p.disk.Set("TARGET", t.next(p.prefix))
 		}
 	}
 	for _, p := range disks {
-		if p.image != nil && p.image.Type == image.OS {
+		if p.image != nil && p.image.Type == image.OS && p.disk.Get("TARGET") == "" {
 			give(p)
 			break
 		}
 	}
 	if context != nil && context.Get("TARGET") == "" {
-		context.Set("TARGET", taken.next(firstOf(context.Get("DEV_PREFIX"), contextPrefix)))
+		context.Set("TARGET", t.next(firstOf(context.Get("DEV_PREFIX"), contextPrefix)))
 	}
 	for _, p := range disks {
 		if p.image != nil && p.image.Type == image.CDROM {
@@ -275,7 +262,6 @@ func assignTargets(disks []*diskPlan, context *template.Vector, contextPrefix st
 	for _, p := range disks {
 		give(p)
 	}
-	return nil
 }
 
 // AttachDisk completes a disk that is to be attached to a running VM, taking its image. The error's text is 4.6's.
