@@ -100,6 +100,7 @@ func TestChmod(t *testing.T) {
 	c.want("ok 0", root, "one.image.chmod", 0, 1, 1, 0, 0, 0, 0, 0, 0, 0)
 	c.must(alice, "one.image.persistent", 0, true)
 	chmod("8192 [ImageChmod] Error updating permissions. Image cannot be public and persistent.", alice, "-1 -1 -1 1 -1 -1 -1 -1 -1")
+	chmod("8192 [ImageChmod] Error updating permissions. Image cannot be public and persistent.", alice, "2 -1 -1 1 -1 -1 -1 -1 -1")
 	chmod("ok 0", alice, "-1 -1 -1 -1 1 -1 -1 -1 -1")
 }
 

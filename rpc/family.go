@@ -312,13 +312,13 @@ func (f *family[T]) chmod(c *Call) (any, error) {
 				return err
 			}
 		}
-		if !valid {
-			return refusal.New(refusal.Internal, "Error updating permissions", "New permission values must be -1, 0 or 1")
-		}
 		if f.chmodding != nil {
 			if err := f.chmodding(obj, perms); err != nil {
 				return refusal.New(refusal.Internal, "Error updating permissions", err.Error())
 			}
+		}
+		if !valid {
+			return refusal.New(refusal.Internal, "Error updating permissions", "New permission values must be -1, 0 or 1")
 		}
 		f.base(f.edit(tx).Edit(id)).Perms = perms
 		return nil

@@ -43,10 +43,12 @@ type token struct {
 	line       int
 }
 
-// lexer splits a text. Between variables it takes everything up to the next '$'; in a variable it knows names and brackets.
+// lexer splits a text. Between variables it takes everything up to the next '$'; in a variable it knows names and brackets, and
+// what it does not know there it passes over, as 4.6's does: line breaks, and in front of a value everything that cannot begin one.
 type lexer struct {
 	text  string
 	pos   int
+	first int // where the last piece begins
 	line  int
 	inVar bool
 	value bool // behind '=': a value is expected
@@ -54,16 +56,17 @@ type lexer struct {
 }
 
 func (l *lexer) next() token {
+	l.pass()
 	if l.pos >= len(l.text) {
-		if l.inVar {
-			l.inVar = false
-			return l.piece(tokEOA, "", 0)
+		kind := tokEnd
+		if l.inVar && !l.value {
+			kind, l.inVar = tokEOA, false
 		}
-		return l.piece(tokEnd, "", 0)
+		return token{kind: kind, first: l.first, end: l.pos, line: l.line}
 	}
 	if !l.inVar {
 		if l.text[l.pos] == '$' {
-			l.pos++
+			l.piece("", "", 1)
 			l.inVar = true
 			return l.next()
 		}
@@ -81,10 +84,18 @@ func (l *lexer) next() token {
 
 // piece makes a token of the next n bytes.
 func (l *lexer) piece(kind, text string, n int) token {
-	t := token{kind: kind, text: text, first: l.pos, end: l.pos + n, line: l.line + strings.Count(l.text[l.pos:l.pos+n], "\n")}
-	l.line = t.line
+	l.first = l.pos
+	l.line += strings.Count(l.text[l.pos:l.pos+n], "\n")
 	l.pos += n
-	return t
+	return token{kind: kind, text: text, first: l.first, end: l.pos, line: l.line}
+}
+
+// pass goes over what means nothing here. 4.6 does not count the lines of it.
+func (l *lexer) pass() {
+	for l.pos < len(l.text) && (l.inVar && !l.value && l.text[l.pos] == '\n' || l.value && valueLength(l.text[l.pos:]) == 0) {
+		l.first = l.pos
+		l.pos++
+	}
 }
 
 func (l *lexer) varToken() token {
@@ -112,26 +123,25 @@ func (l *lexer) varToken() token {
 	if rest[0] == '$' {
 		return l.piece(tokEOA, "", 1)
 	}
-	if rest[0] == '\n' {
-		// 4.6's lexer has no rule for it here; what follows can only be refused.
-		return l.piece(tokVariable, "\n", 1)
-	}
 	l.inVar = false
 	return l.piece(tokEOA, rest[:1], 1)
 }
 
 func (l *lexer) valueToken() token {
-	rest := l.text[l.pos:]
 	l.value = false
-	if rest[0] == '"' {
-		if n := strings.IndexByte(rest[1:], '"'); n >= 0 {
-			return l.piece(tokString, rest[1:1+n], n+2)
-		}
+	n := valueLength(l.text[l.pos:])
+	return l.piece(tokString, strings.Trim(l.text[l.pos:l.pos+n], `"`), n)
+}
+
+// valueLength is the length of the value that a text begins with, in quotes or a word; 0 if there is none.
+func valueLength(s string) int {
+	if s[0] != '"' {
+		return wordLength(s, false)
 	}
-	if n := wordLength(rest, false); n > 0 {
-		return l.piece(tokString, rest[:n], n)
+	if n := strings.IndexByte(s[1:], '"'); n >= 0 {
+		return n + 2
 	}
-	return l.piece(tokEOA, rest[:1], 1)
+	return 0
 }
 
 func byteAt(s string, i int) byte {

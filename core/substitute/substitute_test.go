@@ -23,7 +23,16 @@ func TestParse(t *testing.T) {
 		{name: "comma", text: "$CPU,$MEMORY", err: "syntax error, unexpected COMMA, expecting OBRACKET or EOA at line 1, columns 5:6"},
 		{name: "word behind", text: "$NIC[IP]abc", err: "syntax error, unexpected VARIABLE, expecting EOA at line 1, columns 9:12"},
 		{name: "braces", text: "a ${NAME}", err: "syntax error, unexpected EOA, expecting $end or VARIABLE or RSTRING at line 1, columns 4:5"},
-		{name: "dollar", text: "$", err: "syntax error, unexpected EOA, expecting VARIABLE or RSTRING at line 1, columns 2:2"},
+		{name: "dollar", text: "$", err: "syntax error, unexpected EOA, expecting VARIABLE or RSTRING at line 1, columns 1:2"},
+		{name: "dollar behind a text", text: "a$", err: "syntax error, unexpected EOA, expecting $end or VARIABLE or RSTRING at line 1, columns 2:3"},
+		{name: "broken off", text: "$NAME[", err: "syntax error, unexpected EOA, expecting VARIABLE at line 1, columns 6:7"},
+		{name: "line break behind", text: "$A\n b", want: []Part{{Var: &Variable{Name: "A", Follow: " "}}, {Literal: "b"}}},
+		{name: "line break behind, a word", text: "A=$NAME\nx", err: "syntax error, unexpected VARIABLE, expecting OBRACKET or EOA at line 1, columns 9:10"},
+		{name: "several lines", text: "echo $A\n$B\n", want: []Part{{Literal: "echo "}, {Var: &Variable{Name: "A"}}, {Var: &Variable{Name: "B"}}}},
+		{name: "line breaks inside", text: "$\nNIC\n[\nIP\n,\nID=\n0\n]\n.", want: []Part{{Var: &Variable{Name: "NIC", Attribute: "IP", Key: "ID", Value: "0", Follow: "."}}}},
+		{name: "no value at first", text: "$NIC[IP,ID=-_\"0]", want: []Part{{Var: &Variable{Name: "NIC", Attribute: "IP", Key: "ID", Value: "0"}}}},
+		{name: "no value at all", text: "$NIC[IP,NIC_ID=]", err: "syntax error, unexpected $end, expecting STRING at line 1, columns 16:17"},
+		{name: "no value before a word", text: "x$NIC[IP,NIC_ID=-]y", err: "syntax error, unexpected EOA, expecting CBRACKET at line 1, columns 19:20"},
 		{name: "empty", text: "", err: "syntax error, unexpected $end, expecting VARIABLE or RSTRING at line 1, columns 1:1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
