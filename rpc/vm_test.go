@@ -69,6 +69,32 @@ func TestTargets(t *testing.T) {
 	}
 }
 
+// TestFailedAllocation leaves nothing behind: neither leases nor the place from which the next one is searched, nor an id.
+func TestFailedAllocation(t *testing.T) {
+	c := newCloud(t, "")
+	c.must(root, "one.vn.allocate", "NAME=n TYPE=RANGED BRIDGE=b NETWORK_ADDRESS=10.0.0.0 NETWORK_SIZE=C", -1)
+	for range 3 {
+		c.want("8192 [VirtualMachineAllocate] Error allocating a new virtual machine. Wrong PORT number in GRAPHICS attribute",
+			root, "one.vm.allocate", "CPU=1 MEMORY=1 NIC=[NETWORK_ID=0] NIC=[NETWORK_ID=0] GRAPHICS=[PORT=-1]")
+	}
+	c.want("ok 0", root, "one.vm.allocate", "CPU=1 MEMORY=1 NIC=[NETWORK_ID=0,IP=10.0.0.9] NIC=[NETWORK_ID=0]")
+	if got := c.get(root, "one.vm.info", 0); !strings.Contains(got, "<IP><![CDATA[10.0.0.1]]></IP>") {
+		t.Errorf("%s", got)
+	}
+}
+
+// TestContextErrors: 4.6 replaces the variables of a context, then looks for its files, then for the address of OneGate.
+func TestContextErrors(t *testing.T) {
+	c := newCloud(t, "")
+	for context, want := range map[string]string{
+		`BAD="$X[",FILES_DS="$FILE[IMAGE_ID=9]",TOKEN=YES`: `Error parsing: BAD=$X[ @^_^@ DISK_ID=0 @^_^@ TARGET=hda @^_^@ TOKEN=YES. syntax error, unexpected EOA, expecting VARIABLE at line 1, columns 9:10`,
+		`FILES_DS="$FILE[IMAGE_ID=9]",TOKEN=YES`:           "Error parsing: $FILE[IMAGE_ID=9]. Image with ID: 9 does not exist",
+		"TOKEN=YES":                                        "CONTEXT/TOKEN set, but OneGate endpoint was not defined in oned.conf or CONTEXT.",
+	} {
+		c.want("8192 [VirtualMachineAllocate] Error allocating a new virtual machine. "+want, root, "one.vm.allocate", "CPU=1 MEMORY=1 CONTEXT=["+context+"]")
+	}
+}
+
 func TestResize(t *testing.T) {
 	c := newCloud(t, "")
 	c.must(root, "one.host.allocate", "h", "i", "v", "n", -1)

@@ -145,7 +145,7 @@ func fileNotOwned(uid int, name string) error {
 // contextSeparator joins the assignments of a context into the one text whose variables are replaced; error messages show it.
 const contextSeparator = " @^_^@ "
 
-// context completes CONTEXT: network variables, files, the OneGate address, and the values of all variables. CONTEXT is invisible
+// context completes CONTEXT: network variables, the values of all variables, files, and the OneGate address. CONTEXT is invisible
 // to its own variables.
 func (b *builder) context() error {
 	all := b.vm.Template.All("CONTEXT")
@@ -158,16 +158,20 @@ func (b *builder) context() error {
 		return errors.New("Wrong format for CONTEXT attribute.")
 	}
 	context := all[0].Vec
-	if files := context.Get("FILES_DS"); files != "" {
+	files := context.Get("FILES_DS")
+	context.Del("FILES_DS")
+	if on, _ := context.Bool("NETWORK"); on {
+		b.contextNetworks(context)
+	}
+	if err := b.contextVariables(context); err != nil {
+		return err
+	}
+	if files != "" {
 		text, err := b.contextFiles(files)
 		if err != nil {
 			return err
 		}
-		defer context.Set("FILES_DS", text)
-	}
-	context.Del("FILES_DS")
-	if on, _ := context.Bool("NETWORK"); on {
-		b.contextNetworks(context)
+		context.Set("FILES_DS", text)
 	}
 	if on, _ := context.Bool("TOKEN"); on {
 		endpoint := firstOf(context.Get("ONEGATE_ENDPOINT"), b.tx.Conf.OneGateEndpoint)
@@ -176,7 +180,7 @@ func (b *builder) context() error {
 		}
 		context.Set("ONEGATE_URL", endpoint+"/vm/"+strconv.Itoa(b.vm.ID))
 	}
-	return b.contextVariables(context)
+	return nil
 }
 
 func (b *builder) contextFiles(text string) (string, error) {
