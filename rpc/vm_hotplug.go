@@ -36,6 +36,17 @@ func parseHotplug(c *Call) (*template.Template, error) {
 	return t, nil
 }
 
+// hasOwners refuses to count for a user or a group that is gone.
+func hasOwners(s *state.Snapshot, v *vm.VM) error {
+	switch {
+	case v.UID > cloud.RootUser && s.Users.Get(v.UID) == nil:
+		return refusal.New(refusal.Authorization, "User not found", "")
+	case v.GID > cloud.RootGroup && s.Groups.Get(v.GID) == nil:
+		return refusal.New(refusal.Authorization, "Group not found", "")
+	}
+	return nil
+}
+
 // ownerOf is whose images and networks the names in a hot-plug request mean: the VM's owner's, also when somebody else asks.
 func ownerOf(s *state.Snapshot, id, caller int) int {
 	if v := s.VMs.Get(id); v != nil {
@@ -63,8 +74,13 @@ func vmAttach(c *Call) (any, error) {
 			return err
 		}
 		var asked []quota.Request
+		volatile := false
 		for _, disk := range t.Vectors("DISK") {
 			asked = append(asked, cloud.DiskUse(disk)...)
+			volatile = volatile || vm.IsVolatile(disk)
+		}
+		if err := hasOwners(tx.View(), v); err != nil && !volatile {
+			return err
 		}
 		if err := cloud.Charge(tx, v.UID, v.GID, asked...); err != nil {
 			return err
@@ -124,6 +140,9 @@ func vmAttachNIC(c *Call) (any, error) {
 			if attr, found := t.Restricted(c.Conf().VMRestricted); found {
 				return refusal.Denied("NIC includes a restricted attribute " + attr)
 			}
+		}
+		if err := hasOwners(tx.View(), v); err != nil {
+			return err
 		}
 		for _, nic := range t.Vectors("NIC") {
 			if err := cloud.Charge(tx, v.UID, v.GID, cloud.NICUse(nic)...); err != nil {

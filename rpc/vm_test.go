@@ -93,6 +93,35 @@ func TestContextErrors(t *testing.T) {
 	} {
 		c.want("8192 [VirtualMachineAllocate] Error allocating a new virtual machine. "+want, root, "one.vm.allocate", "CPU=1 MEMORY=1 CONTEXT=["+context+"]")
 	}
+
+	// What 4.6 looks up in the networks is shown as it stands in the text.
+	c.must(root, "one.vn.allocate", `NAME="n" TYPE=RANGED BRIDGE=b NETWORK_ADDRESS=10.0.0.0 NETWORK_SIZE=C DNS="costs $5"`, -1)
+	c.want("8192 [VirtualMachineAllocate] Error allocating a new virtual machine. Error parsing: BAD=$X[ @^_^@ DISK_ID=0"+
+		` @^_^@ ETH0_DNS=$NETWORK[DNS, NETWORK="n"] @^_^@ ETH0_GATEWAY=$NETWORK[GATEWAY, NETWORK="n"] @^_^@ ETH0_IP=10.0.0.1`+
+		` @^_^@ ETH0_MAC=02:00:0a:00:00:01 @^_^@ ETH0_MASK=$NETWORK[NETWORK_MASK, NETWORK="n"]`+
+		` @^_^@ ETH0_NETWORK=$NETWORK[NETWORK_ADDRESS, NETWORK="n"] @^_^@ ETH0_SEARCH_DOMAIN=$NETWORK[SEARCH_DOMAIN, NETWORK="n"]`+
+		" @^_^@ NETWORK=YES @^_^@ TARGET=hda. syntax error, unexpected EOA, expecting VARIABLE at line 1, columns 9:10",
+		root, "one.vm.allocate", `CPU=1 MEMORY=1 NIC=[NETWORK_ID=0] CONTEXT=[NETWORK=YES,BAD="$X["]`)
+	// What they say is no text with variables.
+	c.want("ok 0", root, "one.vm.allocate", `CPU=1 MEMORY=1 NIC=[NETWORK_ID=0] CONTEXT=[NETWORK=YES,A="$NAME"]`)
+	if got := c.get(root, "one.vm.info", 0); !strings.Contains(got, "<ETH0_DNS><![CDATA[costs $5]]></ETH0_DNS>") || !strings.Contains(got, "<A><![CDATA[one-0]]></A>") {
+		t.Errorf("%s", got)
+	}
+}
+
+// TestRemovedOwner: nothing is counted for a user who is gone, so nothing that counts is attached to his VMs.
+func TestRemovedOwner(t *testing.T) {
+	c := newCloud(t, "")
+	c.furnish()
+	alices := c.uid(alice)
+	c.must(root, "one.user.delete", alices)
+	for _, tc := range [][3]string{
+		{"one.vm.attach", "DISK=[IMAGE_ID=0]", "512 [VirtualMachineAttach] User not found"},
+		{"one.vm.attachnic", "NIC=[NETWORK_ID=0]", "512 [VirtualMachineAttachNic] User not found"},
+		{"one.vm.attach", "DISK=[TYPE=swap,SIZE=1]", "ok 0"},
+	} {
+		c.want(tc[2], root, tc[0], 0, tc[1])
+	}
 }
 
 func TestResize(t *testing.T) {

@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -160,10 +159,11 @@ func (b *builder) context() error {
 	context := all[0].Vec
 	files := context.Get("FILES_DS")
 	context.Del("FILES_DS")
+	var networks map[string]string
 	if on, _ := context.Bool("NETWORK"); on {
-		b.contextNetworks(context)
+		networks = b.contextNetworks(context)
 	}
-	if err := b.contextVariables(context); err != nil {
+	if err := b.contextVariables(context, networks); err != nil {
 		return err
 	}
 	if files != "" {
@@ -201,8 +201,10 @@ func (b *builder) contextFiles(text string) (string, error) {
 	return out.String(), nil
 }
 
-// contextNetworks writes what a guest has to know of each of its NICs.
-func (b *builder) contextNetworks(context *template.Vector) {
+// contextNetworks writes what a guest has to know of each of its NICs. The attributes of networks are variables, for the text that errors
+// show; the result has their values, since other networks may have the same name.
+func (b *builder) contextNetworks(context *template.Vector) map[string]string {
+	values := map[string]string{}
 	for _, nic := range b.vm.Template.Vectors("NIC") {
 		eth := "ETH" + nic.Get("NIC_ID") + "_"
 		context.Set(eth+"IP", nic.Get("IP"))
@@ -211,18 +213,22 @@ func (b *builder) contextNetworks(context *template.Vector) {
 		if n := b.networkOf(nic); n != nil {
 			t = n.Template
 		}
-		for _, x := range []struct{ key, attribute string }{
-			{"NETWORK", "NETWORK_ADDRESS"}, {"MASK", "NETWORK_MASK"}, {"GATEWAY", "GATEWAY"}, {"DNS", "DNS"},
-			{"SEARCH_DOMAIN", "SEARCH_DOMAIN"},
-		} {
-			context.Set(eth+x.key, t.Get(x.attribute))
+		set := func(key, attribute string) {
+			context.Set(eth+key, "$NETWORK["+attribute+", NETWORK=\""+nic.Get("NETWORK")+"\"]")
+			values[eth+key] = t.Get(attribute)
 		}
+		set("NETWORK", "NETWORK_ADDRESS")
+		set("MASK", "NETWORK_MASK")
+		set("GATEWAY", "GATEWAY")
+		set("DNS", "DNS")
+		set("SEARCH_DOMAIN", "SEARCH_DOMAIN")
 		if global := nic.Get("IP6_GLOBAL"); global != "" {
 			context.Set(eth+"IP6", global)
-			context.Set(eth+"GATEWAY6", t.Get("GATEWAY6"))
-			context.Set(eth+"CONTEXT_FORCE_IPV4", t.Get("CONTEXT_FORCE_IPV4"))
+			set("GATEWAY6", "GATEWAY6")
+			set("CONTEXT_FORCE_IPV4", "CONTEXT_FORCE_IPV4")
 		}
 	}
+	return values
 }
 
 // networkOf is the network that a completed NIC is in.
@@ -234,29 +240,32 @@ func (b *builder) networkOf(nic *template.Vector) *vnet.VNet {
 	return b.tx.Nets.Get(id)
 }
 
-// contextVariables replaces the variables in all values at once: 4.6 quotes all of them when one is wrong.
-func (b *builder) contextVariables(context *template.Vector) error {
-	if context.Len() > 0 && !slices.ContainsFunc(context.Pairs(), func(p template.Pair) bool { return hasVariable(p.Key) || hasVariable(p.Value) }) {
-		return nil
-	}
-	holder := b.vm.Template.Take("CONTEXT")
-	defer b.vm.Template.Add(holder[0])
-	hidden := b.hide()
-	defer hidden()
-
+// contextVariables replaces the variables in all values at once: 4.6 quotes all of them when one is wrong. What is known need not be
+// looked for.
+func (b *builder) contextVariables(context *template.Vector, known map[string]string) error {
 	pairs := context.Pairs()
 	joined := make([]string, 0, len(pairs))
 	for _, p := range pairs {
 		joined = append(joined, p.Key+"="+p.Value)
 	}
 	text := strings.Join(joined, contextSeparator)
+	if text != "" && !hasVariable(text) {
+		return nil
+	}
 	if _, err := substitute.Parse(text); err != nil {
 		return errors.New("Error parsing: " + text + ". " + err.Error())
 	}
+	holder := b.vm.Template.Take("CONTEXT")
+	defer b.vm.Template.Add(holder[0])
+	hidden := b.hide()
+	defer hidden()
 	for _, p := range pairs {
-		value, err := b.substituteQuoted(p.Value, text)
-		if err != nil {
-			return err
+		value, is := known[p.Key]
+		if !is {
+			var err error
+			if value, err = b.substituteQuoted(p.Value, text); err != nil {
+				return err
+			}
 		}
 		context.Set(p.Key, value)
 	}
