@@ -245,13 +245,19 @@ func (b *builder) networkOf(nic *template.Vector) *vnet.VNet {
 func (b *builder) contextVariables(context *template.Vector, known map[string]string) error {
 	pairs := context.Pairs()
 	joined := make([]string, 0, len(pairs))
+	asked := false
 	for _, p := range pairs {
 		joined = append(joined, p.Key+"="+p.Value)
+		if value, is := known[p.Key]; is {
+			context.Set(p.Key, value)
+		} else {
+			asked = asked || hasVariable(p.Key) || hasVariable(p.Value)
+		}
 	}
-	text := strings.Join(joined, contextSeparator)
-	if text != "" && !hasVariable(text) {
+	if !asked && len(pairs) > 0 {
 		return nil
 	}
+	text := strings.Join(joined, contextSeparator)
 	if _, err := substitute.Parse(text); err != nil {
 		return errors.New("Error parsing: " + text + ". " + err.Error())
 	}
@@ -260,12 +266,12 @@ func (b *builder) contextVariables(context *template.Vector, known map[string]st
 	hidden := b.hide()
 	defer hidden()
 	for _, p := range pairs {
-		value, is := known[p.Key]
-		if !is {
-			var err error
-			if value, err = b.substituteQuoted(p.Value, text); err != nil {
-				return err
-			}
+		if _, is := known[p.Key]; is {
+			continue
+		}
+		value, err := b.substituteQuoted(p.Value, text)
+		if err != nil {
+			return err
 		}
 		context.Set(p.Key, value)
 	}
