@@ -65,17 +65,19 @@ func TestMigrate(t *testing.T) {
 		front.act(t, "shutdown", id, "DONE")
 	})
 	check(t, "live, and back", func(t *testing.T) {
-		// With nested pages the processor itself follows what a guest writes.
+		// With nested pages the processor itself follows what a guest writes. Linux loses the input of such a guest's console on the way: it is
+		// asked by the network.
 		id, disk, guest := start(t, "live", `RAW=[TYPE="xen", DATA="type = 'pvh'"]`)
+		guest.run(t, "mkdir /www; mount -t tmpfs none /www; mkdir /www/cgi-bin; echo in-memory >/www/kept; cd /www/cgi-bin; "+
+			"printf '#!/bin/sh\\necho; cat /www/kept; echo on-$QUERY_STRING >>/root/file; sync\\n' >mark; chmod 755 mark; httpd -h /www")
 		address := front.info(t, "vm", id).text("TEMPLATE/NIC/IP")
 		for _, host := range []string{"xen02", "xen01"} {
 			front.must(t, "one.vm.migrate", id, front.host(t, host), true, false)
 			arrived(t, id, &domain{host: guest.host, name: guest.name})
 			guest.host = host
-			if out := guest.run(t, fmt.Sprintf("echo $kept; echo on-%s >>/root/file; sync", host)); out != "live" {
+			if out := mustSSH(t, "xen01", fmt.Sprintf("busybox wget -q -O - 'http://%s/cgi-bin/mark?%s'", address, host)); out != "in-memory\n" {
 				t.Errorf("on %s the guest says %q", host, out)
 			}
-			mustSSH(t, "xen01", "sudo busybox ping -c 3 -W 20 "+address)
 		}
 		front.act(t, "shutdown", id, "DONE")
 		source := front.awaitImage(t, disk, "READY").text("SOURCE")
