@@ -3,7 +3,6 @@ package template
 import (
 	"encoding/binary"
 	"slices"
-	"unsafe"
 )
 
 // packed is a template in one piece of memory without pointers, which the garbage collector passes over: a cloud has ten thousand
@@ -120,13 +119,15 @@ func (p packed) lookup(name string) (string, bool) {
 }
 
 func (p *packed) number() int {
-	if n := (*p)[0]; n < 0x80 {
-		*p = (*p)[1:]
-		return int(n)
+	n := 0
+	for i := 0; ; i++ {
+		c := (*p)[i]
+		n |= int(c&0x7f) << (7 * i)
+		if c < 0x80 {
+			*p = (*p)[i+1:]
+			return n
+		}
 	}
-	n, size := binary.Uvarint(unsafe.Slice(unsafe.StringData(string(*p)), len(*p)))
-	*p = (*p)[size:]
-	return int(n)
 }
 
 func (p *packed) take(n int) string {
