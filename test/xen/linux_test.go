@@ -25,10 +25,10 @@ func runLinux(t *testing.T, host, template string, disk int) *linuxGuest {
 	if got := d.text("DEPLOY_ID"); got != g.name {
 		t.Errorf("DEPLOY_ID is %q", got)
 	}
-	said := g.awaitConsole(t, "GUEST READY", 1)
+	said := g.awaitConsole(t, fmt.Sprintf("GUEST READY guest-%d\n", id), 1)
 	for _, want := range []string{
 		"NOTE=<" + note + ">", "NET_NOTE=<" + netNote + ">", "ADDRESS=<" + d.text("TEMPLATE/NIC/IP") + ">",
-		"NAMES=<context.sh init.sh >", fmt.Sprintf("GUEST READY guest-%d\n", id),
+		"NAMES=<context.sh init.sh >",
 	} {
 		if !strings.Contains(said, want) {
 			t.Errorf("the console does not show %q:\n%s", want, said)
