@@ -165,12 +165,14 @@ func vmMethods() []*Method {
 func itoa(n int) string { return strconv.Itoa(n) }
 
 func vmAllocate(c *Call) (any, error) {
+	// Callers parse side by side; what follows they do one after the other.
+	parsed, wrong := template.Parse(c.Str(1))
 	var id int
 	err := c.Update(func(tx *state.Tx) error {
-		t, err := template.Parse(c.Str(1))
-		if err != nil {
-			return refusal.OfAllocation(resource.VM.Noun(), err.Error())
+		if wrong != nil {
+			return refusal.OfAllocation(resource.VM.Noun(), wrong.Error())
 		}
+		t := parsed.Clone() // the VM consumes it, and the transaction may run again
 		if err := c.ReadLate(); err != nil {
 			return err
 		}
@@ -180,6 +182,7 @@ func vmAllocate(c *Call) (any, error) {
 			}
 		}
 		create := c.ToCreate(resource.VM, t)
+		var err error
 		id, err = newVM(c, tx, t, []auth.Check{create}, c.Bool(2))
 		return err
 	})

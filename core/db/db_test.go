@@ -208,6 +208,59 @@ func TestNamesThatMySQLTakesForEqual(t *testing.T) {
 	})
 }
 
+// TestLongListsAreChangedInPlace lets images be used by more and more VMs: what a commit writes must not grow with the list.
+func TestLongListsAreChangedInPlace(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "one.db")
+	d, _ := open(t, db.Config{Path: path})
+	body := func(vms int) string {
+		var b strings.Builder
+		b.WriteString("<IMAGE><VMS>")
+		for id := range vms {
+			fmt.Fprintf(&b, "<ID>%d</ID>", 100000+id)
+		}
+		return b.String() + "</VMS><TEMPLATE><DEV_PREFIX>hd</DEV_PREFIX></TEMPLATE></IMAGE>"
+	}
+	image := func(vms int) {
+		save(t, d, db.Row{Table: db.ImagePool, Values: []any{7, "image", body(vms), 0, 0, 1, 0, 0}})
+	}
+	logged := func() int64 {
+		info, err := os.Stat(path + "-wal")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Size() / (24 + 4096) // a header and a page
+	}
+	for _, vms := range []int{1, 200, 1000, 5000, 10000} {
+		image(vms)
+		if got := rows(t, d, db.ImagePool); strings.TrimRight(got[0][2], " ") != body(vms) {
+			t.Errorf("with %d VMs the body comes back as %.40q…", vms, got[0][2])
+		}
+		before := logged()
+		const more = 100
+		for range more {
+			vms++
+			image(vms)
+		}
+		if n := logged() - before; n > 3*more {
+			t.Errorf("after %d VMs, %d more write %d pages", vms-more, more, n)
+		}
+	}
+}
+
+// TestNamesChangeHands gives each of two objects the other's name, in one batch.
+func TestNamesChangeHands(t *testing.T) {
+	d, _ := open(t, db.Config{Path: filepath.Join(t.TempDir(), "one.db")})
+	image := func(id int, name, body string) db.Row {
+		return db.Row{Table: db.ImagePool, Values: []any{id, name, body, 2, 1, 1, 0, 0}}
+	}
+	save(t, d, image(0, "a", "1"), image(1, "b", "1"))
+	save(t, d, image(0, "b", "2"), image(1, "a", "2"))
+	want := [][]string{{"0", "b", "2", "2", "1", "1", "0", "0"}, {"1", "a", "2", "2", "1", "1", "0", "0"}}
+	if got := rows(t, d, db.ImagePool); !reflect.DeepEqual(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 func TestOtherVersionsAreLeftAlone(t *testing.T) {
 	onEach(t, func(t *testing.T, cfg db.Config) {
 		for i, table := range []*db.Table{db.LocalVersions, db.SharedVersions} {

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
+	"unsafe"
 
 	"modernc.org/sqlite"
 )
@@ -27,7 +29,8 @@ const (
 type sqliteWriter struct {
 	conn  driver.Conn
 	stmts map[string]statement
-	args  []driver.NamedValue
+	args  []driver.NamedValue // of the row that is being written
+	body  []byte              // its padded body
 	log   *slog.Logger
 }
 
@@ -111,20 +114,64 @@ func (w *sqliteWriter) save(ctx context.Context, rows []Row) (err error) {
 }
 
 func (w *sqliteWriter) row(r *Row) error {
-	s, err := w.prepare(r.statement())
-	if err != nil {
-		return err
-	}
 	w.args = w.args[:0]
 	for i, v := range r.Values {
-		if n, ok := v.(int); ok {
-			v = int64(n)
+		switch x := v.(type) {
+		case int:
+			v = int64(x)
+		case string:
+			if r.Table.lists && r.Table.Columns[i] == "body" {
+				v = w.padded(x)
+			}
 		}
 		w.args = append(w.args, driver.NamedValue{Ordinal: i + 1, Value: v})
 	}
-	_, err = s.ExecContext(context.Background(), w.args)
+	// REPLACE would remove the row, and its entries in the indices, before it writes all of it anew.
+	if r.Op == Put && r.Table.update != "" {
+		result, err := w.run(r.Table.update)
+		if err != nil {
+			return err
+		}
+		if n, err := result.RowsAffected(); err != nil || n > 0 {
+			return err
+		}
+	}
+	_, err := w.run(r.statement())
 	return err
 }
+
+// run runs a statement with args.
+func (w *sqliteWriter) run(query string) (driver.Result, error) {
+	s, err := w.prepare(query)
+	if err != nil {
+		return nil, err
+	}
+	return s.ExecContext(context.Background(), w.args)
+}
+
+// What SQLite keeps of a long row in pages of its own, 4092 bytes in each, and what then remains in the page that the row shares
+// with others, for pages of 4 KiB (https://www.sqlite.org/fileformat2.html, 1.6: U-4 and M).
+const (
+	overflowBytes = 4092
+	leastInLeaf   = 489
+	mostInLeaf    = 4061 // longer rows overflow (X)
+)
+
+// padded fills a body that needs pages of its own up with spaces, to a whole number of them. To a reader of XML it is the same. A
+// row that keeps its size is changed in place, and only the pages that have changed are written: without the spaces all of a body
+// with the ids of ten thousand VMs is written whenever one is added.
+func (w *sqliteWriter) padded(body string) string {
+	const least, most = 9, 200 // bytes of the other columns
+	if len(body)+most <= mostInLeaf {
+		return body
+	}
+	const want = leastInLeaf - least
+	missing := (overflowBytes - (len(body)-want)%overflowBytes) % overflowBytes
+	w.body = append(append(w.body[:0], body...), spaces[:missing]...)
+	return unsafe.String(unsafe.SliceData(w.body), len(w.body))
+}
+
+var spaces = strings.Repeat(" ", overflowBytes)
 
 // close leaves the file in the default journal mode, as a single file, so that the real 4.6.2 (or any tool of its time) can open
 // it.

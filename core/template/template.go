@@ -189,7 +189,7 @@ func (t *Template) Add(a Attr) {
 	}
 	t.unpack()
 	_, at := find(t.attrs, a.Name)
-	t.attrs = slices.Insert(t.attrs, at, a)
+	t.attrs = insert(t.attrs, at, a)
 }
 
 // AddSimple adds a simple attribute, see Add.

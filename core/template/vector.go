@@ -72,7 +72,16 @@ func (v *Vector) Set(key, value string) {
 		v.pairs[i].Value = value
 		return
 	}
-	v.pairs = slices.Insert(v.pairs, i, Pair{key, value})
+	v.pairs = insert(v.pairs, i, Pair{key, value})
+}
+
+// insert puts x in front of list[i]. A full list gets room for more than one: what is added to at all, a disk of a new VM, is
+// added to a dozen times.
+func insert[T any](list []T, i int, x T) []T {
+	if len(list) == cap(list) {
+		list = slices.Grow(list, 16)
+	}
+	return slices.Insert(list, i, x)
 }
 
 // Del removes the key if it is there.
