@@ -223,15 +223,18 @@ func (p *pace) note(size int, took time.Duration) {
 	p.took = took
 }
 
-// gather waits, for a part of the time that a write takes, until as many updates are queued as came together before. Their callers
-// have all been answered at the same moment; without this the first one to come back would have a write of its own, and the
-// others would wait for that.
+// gatherMax bounds the wait for company.
+const gatherMax = time.Millisecond
+
+// gather waits, for as long as a write takes and no longer than gatherMax, until as many updates are queued as came together before.
+// Their callers have all been answered at the same moment; without this the first one to come back would have a write of its own,
+// and the others would wait for that.
 func (s *Store) gather(p *pace) {
 	want := max(p.sizes[0], p.sizes[1])
 	if want < 2 {
 		return
 	}
-	timer := time.NewTimer(min(p.took/4, time.Millisecond))
+	timer := time.NewTimer(min(p.took, gatherMax))
 	defer timer.Stop()
 	for s.queued() < want {
 		select {
