@@ -10,6 +10,7 @@ import (
 
 	"goned/core/config"
 	"goned/core/db"
+	"goned/core/image"
 	"goned/core/resource"
 	"goned/core/template"
 	"goned/core/vm"
@@ -199,5 +200,25 @@ func TestSplice(t *testing.T) {
 				t.Errorf("%q by %q: got %q", doc, from, got)
 			}
 		}
+	}
+}
+
+// TestLongBodyComesBack loads an image whose row SQLite has filled up: its document must be what it was.
+func TestLongBodyComesBack(t *testing.T) {
+	dir := t.TempDir()
+	s, database := openStore(t, dir)
+	update(t, s, func(tx *Tx) {
+		i := &image.Image{Base: resource.Base{ID: tx.NextID(ImageIDs), Name: "image"}, Template: &template.Template{}}
+		for vid := range 1000 {
+			i.VMs, _ = i.VMs.With(vid)
+		}
+		tx.Images.Insert(i)
+	})
+	before := bytes.Clone(s.Snapshot().Images.Listing(0))
+	closeStore(t, s, database)
+	s, database = openStore(t, dir)
+	defer closeStore(t, s, database)
+	if after := s.Snapshot().Images.Listing(0); !bytes.Equal(after, before) {
+		t.Errorf("after loading …%q, before …%q", after[len(after)-40:], before[len(before)-40:])
 	}
 }

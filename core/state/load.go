@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"fmt"
@@ -73,7 +74,8 @@ func loadPool[T Object[T]](ctx context.Context, src Source, t *db.Table, pool *P
 		if err := scan(&oid, &body); err != nil {
 			return err
 		}
-		text := string(body)
+		// A long body may have spaces behind its end, which are SQLite's.
+		text := string(bytes.TrimRight(body, " "))
 		obj, err := parse(text)
 		if err != nil {
 			return fmt.Errorf("%s %d: %w", t.Name, oid, err)

@@ -22,8 +22,8 @@ POOLS = [("HOST", "host", ()), ("USER", "user", ()), ("GROUP", "group", ()), ("C
          ("DATASTORE", "datastore", ()), ("ZONE", "zone", ()), ("IMAGE", "image", (-2, -1, -1)), ("VNET", "vn", (-2, -1, -1)),
          ("VMTEMPLATE", "template", (-2, -1, -1)), ("VM", "vm", (-2, -1, -1, -2))]
 OTHERS = [("one.acl.info", ()), ("one.userquota.info", ()), ("one.groupquota.info", ()), ("one.vmpool.accounting", (-2, -1, -1))]
-# Measured by the daemon, made anew at its start, or its address.
-LIVE = re.compile(r"<(LAST_MON_TIME|LAST_POLL|(TOTAL|FREE|USED)_MB)>\d+|<TOKEN_PASSWORD>.*?</TOKEN_PASSWORD>|localhost:\d+")
+# Measured by the daemon, made anew at its start, or its address; and the spaces behind a long body, which 4.6 keeps in its listings.
+LIVE = re.compile(r"(?<=>) +(?=<[A-Z]|</[A-Z]+_POOL)|<(LAST_MON_TIME|LAST_POLL|(TOTAL|FREE|USED)_MB)>\d+|<TOKEN_PASSWORD>.*?</TOKEN_PASSWORD>|localhost:\d+")
 
 
 class Daemon:
